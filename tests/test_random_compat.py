@@ -1,0 +1,221 @@
+"""The pinned generator against CPython's own, call for call, and against the numbers its authors published."""
+
+import inspect
+import random as stdlib
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+import random_compat
+
+SEEDS = [0, 1, 42, -1, -42, True, 2**31, 2**32 - 1, 2**32, 2**32 + 7, -(2**33), 2**64 + 3, 2**70, 10**30]
+LONG_SEEDS = [2**19937 + 5, 2**19968 - 1, 2**19968, -(3**20000)]  # 624 words, and more words than the state has
+
+
+def test_published_vector():
+    """The ten first outputs in mt19937ar.out, made by its authors' C program with init_by_array {0x123, 0x234,
+    0x345, 0x456}:
+    a wrong constant, shift or mask in seeding, twisting or tempering changes them."""
+    seed = 0x123 | 0x234 << 32 | 0x345 << 64 | 0x456 << 96
+    published = [1067595299, 955945823, 477289528, 4107218783, 4228976476,
+                 3344332714, 3355579695, 227628506, 810200273, 2591290167]  # fmt: skip
+    generator = random_compat.Random(seed)
+    assert [generator.getrandbits(32) for _ in published] == published
+
+
+@pytest.mark.parametrize("seed", SEEDS + LONG_SEEDS, ids=lambda seed: f"{seed.bit_length()} bits, {seed < 0}")
+def test_every_seed_starts_cpythons_stream(seed):
+    """A key cut to 32 bits or to 624 words, a sign kept, or words taken from the high end first would differ at
+    once."""
+    ours, theirs = random_compat.Random(seed), stdlib.Random(seed)
+    assert [ours.random() for _ in range(700)] == [theirs.random() for _ in range(700)]
+    assert [ours.gauss(0, 1) for _ in range(5)] == [theirs.gauss(0, 1) for _ in range(5)]
+
+
+def test_fifty_thousand_draws():
+    """An error in the twist that shows only after some rounds of the state, 624 words each."""
+    ours, theirs = random_compat.Random(42), stdlib.Random(42)
+    assert [ours.random() for _ in range(50_000)] == [theirs.random() for _ in range(50_000)]
+
+
+def test_getrandbits_of_every_width():
+    """Bits taken from the low end of a word, words in the wrong order, a word drawn for no bits."""
+    ours, theirs = random_compat.Random(3), stdlib.Random(3)
+    for k in range(200):
+        assert ours.getrandbits(k) == theirs.getrandbits(k), k
+
+
+@pytest.mark.parametrize("mu, sigma", [(0, 1), (0, 0.08), (-3.5, 2), (1e9, 0), (0.0, -1.0)])
+def test_gauss(mu, sigma):
+    """Sine and cosine exchanged, the spare deviate dropped, or scaled when it is made and not when it is returned."""
+    ours, theirs = random_compat.Random(5), stdlib.Random(5)
+    assert [ours.gauss(mu, sigma) for _ in range(1001)] == [theirs.gauss(mu, sigma) for _ in range(1001)]
+    assert ours.gauss() == theirs.gauss(0.0, 1.0)  # CPython has these defaults since 3.11
+
+
+def test_seed_forgets_the_spare_deviate():
+    """A spare that outlives seed() would make the first gauss() depend on the past."""
+    ours = random_compat.Random(1)
+    first = ours.gauss()
+    ours.seed(1)
+    assert ours.gauss() == first
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 4, 5, 31, 32, 33, 100, 1000])
+def test_shuffle(length):
+    """A bias from `random() * n` or a modulus in place of rejection; a swap from the wrong end; too many bits drawn."""
+    ours, theirs = random_compat.Random(length), stdlib.Random(length)
+    for _ in range(10):
+        a, b = list(range(length)), list(range(length))
+        assert ours.shuffle(a) is None
+        theirs.shuffle(b)
+        assert a == b
+    assert ours.random() == theirs.random()
+
+
+@pytest.mark.parametrize(
+    "arguments, keywords",
+    [
+        (("abcdef",), {}),
+        (("abcdef",), {"k": 7}),
+        ((range(10), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]), {"k": 50}),
+        ((range(4), [0.0, 0.0, 1e-300, 0.0]), {"k": 5}),
+        ((range(4), [0, 1, 0, 3]), {"k": 50}),
+        ((range(3), iter([0.5, 0.25, 0.25])), {"k": 3}),
+        ((range(3),), {"cum_weights": [0.1, 0.1, 7.0], "k": 50}),
+        ((range(3), None), {"cum_weights": (1, 2, 3), "k": 0}),
+        (([7], [1e308]), {}),
+        ((list(range(1000)), [i % 7 for i in range(1000)]), {"k": 300}),
+    ],
+    ids=lambda value: None,
+)
+def test_choices(arguments, keywords):
+    """A search that stops on the wrong side of an item with no weight, weights normalised before they are summed."""
+    ours, theirs = random_compat.Random(9), stdlib.Random(9)
+    arguments = [list(a) if hasattr(a, "__next__") else a for a in arguments]
+    assert ours.choices(*arguments, **keywords) == theirs.choices(*arguments, **keywords)
+    assert ours.random() == theirs.random()
+
+
+def test_choices_never_runs_past_the_end():
+    """random() so close to 1 that its product with the total rounds up to the total: the last item, not an
+    IndexError."""
+    ours = random_compat.Random(0)
+    ours.random = lambda: 1.0
+    assert ours.choices("ab", [1.0, 2.0]) == ["b"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda r: r.choices([], [1.0]),
+        lambda r: r.choices([1, 2], [1.0]),
+        lambda r: r.choices([1, 2], [1.0, 2.0, 3.0]),
+        lambda r: r.choices([1, 2], cum_weights=[1.0]),
+        lambda r: r.choices([1, 2], [0.0, 0.0]),
+        lambda r: r.choices([1, 2], [-1.0, -2.0]),
+        lambda r: r.choices([1, 2], [1.0, float("inf")]),
+        lambda r: r.choices([1, 2], [1.0, float("nan")]),
+        lambda r: r.choices([1, 2], [1.0, 2.0], cum_weights=[1.0, 3.0]),
+        lambda r: r.choices([1, 2], 5),
+        lambda r: r.choices([1, 2], [1, 2], 3),
+        lambda r: r.choices([], []),
+        lambda r: r.choices([]),
+        lambda r: r.choices([1], [1], k=1.5),
+        lambda r: r.getrandbits(-1),
+        lambda r: r.getrandbits(2.0),
+        lambda r: r.getrandbits(),
+        lambda r: r.getrandbits(k=3),
+        lambda r: r.shuffle((1, 2, 3)),
+        lambda r: r.gauss("a", 1),
+        lambda r: r.seed([]),
+    ],
+)
+def test_errors_are_cpythons(call):
+    """A call that CPython refuses is answered here, or refused with an error of another type."""
+    with pytest.raises(Exception) as theirs:
+        call(stdlib.Random(1))
+    with pytest.raises(type(theirs.value)):
+        call(random_compat.Random(1))
+
+
+@pytest.mark.parametrize("seed", [1.0, "1", b"1", None.__class__])
+def test_seeds_of_other_types_are_refused(seed):
+    """A float or a str hashed to a seed, which CPython has done in different ways in different versions."""
+    with pytest.raises(TypeError, match=f"not {type(seed).__name__}"):
+        random_compat.seed(seed)
+
+
+def test_no_seed_means_a_new_stream():
+    """Random() seeded with a constant."""
+    assert random_compat.Random().random() != random_compat.Random().random()
+    random_compat.seed()
+    first = random_compat.random()
+    random_compat.seed(None)
+    assert random_compat.random() != first
+
+
+def test_interleaved_calls():
+    """A function that draws more, less, or in another order than CPython's leaves the next one at another place."""
+    for seed in range(20):
+        script = stdlib.Random(1000 + seed)
+        ours, theirs = random_compat.Random(seed), stdlib.Random(seed)
+        for _ in range(200):
+            name, arguments, keywords = script.choice(
+                [
+                    ("random", (), {}),
+                    ("getrandbits", (script.randrange(100),), {}),
+                    ("gauss", (script.uniform(-1, 1), script.random()), {}),
+                    ("choices", (range(5), [script.random() for _ in range(5)]), {"k": script.randrange(4)}),
+                    ("shuffle", (list(range(script.randrange(20))),), {}),
+                    ("seed", (script.getrandbits(80) - 2**79,), {}),
+                ]
+            )
+            ours_list, theirs_list = [list(a) if isinstance(a, list) else a for a in arguments], list(arguments)
+            result = getattr(ours, name)(*ours_list, **keywords)
+            assert result == getattr(theirs, name)(*theirs_list, **keywords), (seed, name)
+            assert ours_list == theirs_list, (seed, name)
+
+
+def test_module_functions_share_one_hidden_instance():
+    """seed() of one instance and random() of another; a Random that shares state with the module."""
+    random_compat.seed(11)
+    expected = random_compat.Random(11)
+    mixed = [
+        random_compat.random(),
+        random_compat.gauss(1, 2),
+        random_compat.getrandbits(40),
+        random_compat.choices("abc"),
+    ]
+    assert mixed == [expected.random(), expected.gauss(1, 2), expected.getrandbits(40), expected.choices("abc")]
+    a, b = list(range(50)), list(range(50))
+    random_compat.shuffle(a)
+    expected.shuffle(b)
+    assert a == b
+
+
+def test_signatures():
+    """A parameter that `import random` takes and this module does not. (The stated ones are CPython 3.11's and
+    later.)"""
+    expected = {
+        "seed": "(a=None, version=2)",
+        "random": "()",
+        "getrandbits": "(k, /)",
+        "gauss": "(mu=0.0, sigma=1.0)",
+        "shuffle": "(x)",
+        "choices": "(population, weights=None, *, cum_weights=None, k=1)",
+    }
+    for name, text in expected.items():
+        signature = inspect.signature(getattr(random_compat, name))
+        bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
+        assert str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)) == text
+    assert random_compat.Random(42).random() == random_compat.Random(x=42).random()
+
+
+def test_importing_it_leaves_the_standard_generator_alone():
+    """A module that seeds or patches the standard one on import."""
+    code = "import random; random.seed(1); import random_compat; random_compat.seed(2); print(random.random())"
+    seen = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+    assert float(seen) == stdlib.Random(1).random()
