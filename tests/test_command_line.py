@@ -1,0 +1,274 @@
+"""The program as a person at a terminal meets it: real processes, their bytes and their exit status."""
+
+import contextlib
+import dataclasses
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import PROGRAM, ROOT
+
+import microgpt
+
+SHORT = ("--num-steps", "3", "--num-samples", "2", "--n-embd", "4", "--n-head", "2")
+
+
+@pytest.fixture
+def docs_txt(tmp_path):
+    path = tmp_path / "docs.txt"
+    path.write_text("anna\nbob\ncleo\n")
+    return path
+
+
+def assert_one_line(done, *words, status=2):
+    """One line on stderr with all of words in it, and the exit status."""
+    text = done.stderr.decode()
+    assert done.returncode == status, text
+    assert text.startswith("microgpt: error: ") and text.endswith("\n") and text.count("\n") == 1
+    for word in words:
+        assert str(word) in text
+
+
+# Errors
+
+
+def test_no_such_file(command, tmp_path):
+    """A traceback. In a folder without input.txt this is what a newcomer sees first."""
+    assert_one_line(command(tmp_path / "nope.txt"), "nope.txt", "No such file", "name a text file")
+    assert_one_line(command(cwd=tmp_path), "'input.txt'", "No such file")
+
+
+def test_a_directory(command, tmp_path):
+    assert_one_line(command(tmp_path), "Is a directory")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="to root every file is readable")
+def test_an_unreadable_file(command, docs_txt):
+    docs_txt.chmod(0)
+    assert_one_line(command(docs_txt), "Permission denied")
+
+
+@pytest.mark.skipif(
+    not os.path.exists("/proc/self/mem"), reason="this system has no file that opens but cannot be read"
+)
+def test_a_file_that_opens_but_cannot_be_read(command):
+    """An OSError from read(), which does not know the file's name."""
+    assert_one_line(command("/proc/self/mem"), "/proc/self/mem", "Input/output error")
+
+
+def test_not_utf8(command, docs_txt):
+    docs_txt.write_bytes(b"anna\nbob\nzo\xeb\n")
+    assert_one_line(command(docs_txt), "line 3", "UTF-8")
+
+
+def test_no_documents(command, docs_txt):
+    docs_txt.write_bytes(b" \n\n")
+    assert_one_line(command(docs_txt), "no documents")
+
+
+@pytest.mark.parametrize(
+    "flag, value",
+    [
+        ("--n-embd", "15"), ("--n-embd", "0"), ("--n-head", "0"), ("--n-layer", "0"), ("--block-size", "-3"),
+        ("--num-steps", "-1"), ("--num-samples", "-1"), ("--temperature", "0"), ("--temperature", "nan"),
+        ("--temperature", "inf"), ("--learning-rate", "-0.1"), ("--learning-rate", "nan"), ("--init-std", "inf"),
+        ("--beta1", "1"), ("--beta2", "1.5"), ("--eps-adam", "0"), ("--seed", "1.5"), ("--seed", "x"),
+        ("--n-embd", "1e3"), ("--num-steps", ""), ("--learning-rate", "fast"),
+    ],
+)  # fmt: skip
+def test_settings_out_of_range(command, flag, value, docs_txt):
+    """A setting that is taken and fails later: as a division by zero, an endless run or a page of nan."""
+    done = command(docs_txt, f"{flag}={value}")
+    assert_one_line(done)
+    assert re.search(flag[2:].replace("-", "[-_]"), done.stderr.decode())
+    assert done.stdout == b""
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--frobnicate",), ("a.txt", "b.txt"), ("--n-embd",), ("--n-emb", "8"), ("--seed", "")]
+)
+def test_unknown_arguments(command, arguments):
+    """argparse's own message, which comes with a dozen lines of usage; a prefix of a flag taken for the flag."""
+    assert_one_line(command(*arguments), "--help")
+
+
+def test_divergence(command, docs_txt):
+    """nan, on to the last step."""
+    done = command(docs_txt, "--learning-rate", "1e200")
+    assert_one_line(done, "step 2", "lower learning_rate")
+    assert b"nan" not in done.stdout.lower()
+
+
+# What goes right
+
+
+def test_help(command):
+    """A setting without explanation, default or range; a text that argparse breaks on (%); lines wider than a
+    terminal."""
+    done = command("--help", env={**os.environ, "COLUMNS": "80"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    text = done.stdout.decode()
+    assert max(map(len, text.splitlines())) <= 80
+    flat = " ".join(text.split())
+    assert "input.txt" in flat
+    for f in dataclasses.fields(microgpt.Config):
+        about = re.escape(
+            f"{f.metadata['meaning']} ({type(f.default).__name__} in {f.metadata['interval']}, default {f.default})"
+        )
+        assert re.search(f"--{f.name.replace('_', '-')} X {about}", flat), f.name
+
+
+def test_every_setting_is_a_flag_that_reaches_the_run(monkeypatch, docs_txt):
+    """A flag that is parsed and forgotten, or sets its neighbour."""
+    settings = {
+        "n_embd": 6, "n_head": 3, "n_layer": 2, "block_size": 5, "init_std": 0.5, "learning_rate": 0.25, "beta1": 0.5,
+        "beta2": 0.75, "eps_adam": 0.125, "num_steps": 7, "temperature": 2.5, "num_samples": 3, "seed": -8,
+    }  # fmt: skip
+    assert list(settings) == [f.name for f in dataclasses.fields(microgpt.Config)]
+    seen = []
+    monkeypatch.setattr(microgpt, "run", lambda path, config: seen.append((path, config)))
+    argv = [word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    assert microgpt.main([str(docs_txt), *argv]) == 0
+    assert microgpt.main([]) == 0
+    assert seen == [(str(docs_txt), microgpt.Config(**settings)), ("input.txt", microgpt.Config())]
+    assert all(
+        type(a) is type(b) for a, b in zip(dataclasses.astuple(seen[0][1]), dataclasses.astuple(microgpt.Config()))
+    )
+
+
+def test_settings_change_the_output(command, docs_txt):
+    """A setting that reaches the run and is not used there."""
+    base = ["--num-steps=6", "--num-samples=6", "--n-embd=4", "--n-head=2", "--block-size=8", "--init-std=0.5"]
+    outputs = {command(docs_txt, *base).stdout}
+    changes = [
+        "--n-embd=6", "--n-head=1", "--n-layer=2", "--block-size=2", "--init-std=0.6", "--learning-rate=0.1",
+        "--beta1=0.1", "--beta2=0.1", "--eps-adam=1", "--num-steps=7", "--temperature=5", "--num-samples=7", "--seed=1",
+    ]  # fmt: skip
+    for change in changes:
+        done = command(docs_txt, *base, change)
+        assert (done.returncode, done.stderr) == (0, b"")
+        outputs.add(done.stdout)
+    assert len(outputs) == 1 + len(changes)
+
+
+def test_nothing_to_do(command, docs_txt):
+    """No steps and no samples: what is left of the reference's output."""
+    done = command(docs_txt, "--num-steps", "0", "--num-samples", "0")
+    assert (
+        done.stdout == b"num docs: 3\nvocab size: 8\nnum params: 3584\n\n--- inference (new, hallucinated names) ---\n"
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_nothing_is_written_but_stdout(command, docs_txt):
+    """A file left behind in the working directory."""
+    assert command(docs_txt, *SHORT, cwd=docs_txt.parent).returncode == 0
+    assert [path.name for path in docs_txt.parent.iterdir()] == ["docs.txt"]
+
+
+# Terminals, pipes, signals
+
+
+@pytest.fixture
+def ctrl_c():
+    """Children can be interrupted even if the tests run in the background, where SIGINT is ignored and inherited so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def read_until(fd, pattern, seconds=20):
+    """What arrives at fd up to the first match of pattern."""
+    seen, end = b"", time.monotonic() + seconds
+    os.set_blocking(fd, False)
+    while not re.search(pattern, seen) and time.monotonic() < end:
+        with contextlib.suppress(BlockingIOError):
+            seen += os.read(fd, 1 << 16)
+        time.sleep(0.002)
+    assert re.search(pattern, seen), seen
+    return seen
+
+
+def test_each_step_line_is_flushed(docs_txt, ctrl_c):
+    """A terminal that shows nothing for hundreds of steps: they end in \\r, at which no terminal's buffer is written
+    out.
+    (8,192 bytes of it would hold 250 step lines.)"""
+    pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
+    ours, theirs = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, str(PROGRAM), str(docs_txt), "--num-steps", "100000"]
+    process = subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, env=environment)
+    try:
+        seen = read_until(ours, rb"step +\d+ / 100000 \| loss \d\.\d{4}\r")
+        assert seen.count(b"step") < 20, seen
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr.read() == b""
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_ctrl_c_while_loading(tmp_path, ctrl_c):
+    """A traceback, before the first line of output: here from a pipe that never ends."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    command = [sys.executable, str(PROGRAM), str(pipe)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with process, open(pipe, "wb") as writer:  # which opens when the program does
+        writer.write(b"anna\n")
+        writer.flush()
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (130, b"", b"")
+
+
+@pytest.mark.parametrize("steps", ["100000", "3"])
+def test_a_closed_pipe(docs_txt, steps):
+    """`microgpt | head -n 1`: a BrokenPipeError, or "Exception ignored" when Python flushes stdout at the end."""
+    command = [sys.executable, str(PROGRAM), str(docs_txt), "--num-steps", steps]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert os.read(process.stdout.fileno(), 7) == b"num doc"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(20) == 141
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.parametrize("steps", ["0", "5"])
+def test_a_full_disk(command, docs_txt, steps):
+    """A traceback, a silent success, or a complaint at exit on top of the message."""
+    with open("/dev/full", "wb") as full:
+        done = command(docs_txt, "--num-steps", steps, "--num-samples", "0", stdout=full)
+    assert_one_line(done, "No space left", status=1)
+
+
+def test_no_stdout_at_all(docs_txt):
+    """`microgpt >&-`: sys.stdout is None. CPython's print() is silent then, and so is this."""
+    shell = f'exec "{sys.executable}" "{PROGRAM}" "{docs_txt}" --num-steps 2 --num-samples 1 >&-'
+    done = subprocess.run(["sh", "-c", shell], stderr=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+# Packaging and README
+
+
+def test_no_dependency():
+    """An import of anything but the standard library: -I and -S leave nothing else on the path."""
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import microgpt; print(microgpt.Config().seed)"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], stdout=subprocess.PIPE, timeout=60)
+    assert done.stdout.split() == [b"42"]
+
+
+def test_the_readmes_table_of_settings():
+    """A setting that the README does not have, or has with another default."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `--([a-z0-9-]+)` \| `([^`]+)` \|", text, re.MULTILINE)
+    assert rows == [(f.name.replace("_", "-"), str(f.default)) for f in dataclasses.fields(microgpt.Config)]
