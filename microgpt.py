@@ -1,7 +1,7 @@
 """A GPT, whole: dataset, tokenizer, autograd, model, optimizer, training and sampling, with nothing but Python.
 
-Read it from top to bottom: the chapters stand in the order in which the data passes through them.
-A port of microgpt.js by Xenova, itself a port of microgpt.py by Andrej Karpathy: what they print, this prints.
+Read it from top to bottom: each chapter needs only those before it. A port of microgpt.js by Xenova ("the reference"),
+itself a port of microgpt.py by Andrej Karpathy: the same input, settings and seed give the same output.
 """
 
 from __future__ import annotations
@@ -15,29 +15,30 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NoReturn
 
-import random_compat as random  # random.seed, random.shuffle, random.gauss, random.choices: CPython's, pinned
+import random_compat as random  # as CPython's random, and the same in all versions of Python
 
-######## Settings: all that can be chosen, in one place ################################################################
+######## Settings: whatever can be chosen, in one place ################################################################
 
 def setting(default: float, interval: str, meaning: str) -> Any:
+    """A field of Config. Its interval is checked below, and --help prints it with the meaning."""
     return field(default=default, metadata={"interval": interval, "meaning": meaning})
 
 @dataclass(frozen=True)
 class Config:
-    """The settings, each with its default and the interval it must lie in. Raises ValueError for one that does not."""
+    """The settings. Raises ValueError for one outside its interval, and for an n_embd that n_head does not divide."""
     n_embd: int = setting(16, "[1, inf)", "embedding dimension: length of the vector that stands for a token")
-    n_head: int = setting(4, "[1, inf)", "number of attention heads, which divide n_embd among them")
+    n_head: int = setting(4, "[1, inf)", "number of attention heads; n_embd must be a multiple of it")
     n_layer: int = setting(1, "[1, inf)", "number of layers, each an attention block and an MLP block")
-    block_size: int = setting(16, "[1, inf)", "maximum sequence length: how many tokens the model can look back over")
+    block_size: int = setting(16, "[1, inf)", "maximum sequence length: documents are cut there, samples end there")
     init_std: float = setting(0.08, "[0, inf)", "standard deviation of the parameters at the start")
-    learning_rate: float = setting(0.01, "[0, inf)", "learning rate at the start; decays to 0 along a straight line")
+    learning_rate: float = setting(0.01, "[0, inf)", "learning rate at the start; falls towards 0 in a straight line")
     beta1: float = setting(0.85, "[0, 1)", "Adam: decay rate of the running mean of gradients")
     beta2: float = setting(0.99, "[0, 1)", "Adam: decay rate of the running mean of squared gradients")
-    eps_adam: float = setting(1e-8, "(0, inf)", "Adam: what keeps it from dividing by zero")
+    eps_adam: float = setting(1e-8, "(0, inf)", "Adam: added to what it divides by, which may be zero")
     num_steps: int = setting(1000, "[0, inf)", "number of training steps, one document each")
     temperature: float = setting(0.5, "(0, inf)", "temperature of sampling: low is cautious, high is creative")
     num_samples: int = setting(20, "[0, inf)", "number of documents to sample after training")
-    seed: int = setting(42, "(-inf, inf)", "seed of the random numbers: the same seed, the same output")
+    seed: int = setting(42, "(-inf, inf)", "seed of the random numbers; a minus sign makes no difference")
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -48,17 +49,15 @@ class Config:
         if self.n_embd % self.n_head:
             raise ValueError(f"n_embd is {self.n_embd}: choose a multiple of n_head, which is {self.n_head}")
 
-######## Dataset: documents, one a line ################################################################################
+######## Dataset: documents, one a line, such as names #################################################################
 
+# What JavaScript's trim() strips; Python's strip() would leave the byte order mark and take a few others.
 BLANKS = "\t\n\v\f\r \xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000\ufeff"
 
 def load_docs(path: str) -> list[str]:
-    """The lines of a UTF-8 file, stripped of BLANKS (what JavaScript's trim() strips), without those left empty.
-
-    Raises ValueError for a file that cannot be read, is not UTF-8 or holds no document.
-    """
+    """The lines of a file, stripped, without empty ones. Raises ValueError if there are none or they cannot be read."""
     try:
-        with open(path, "rb") as file:  # as bytes: in text mode a lone \r would end a line, too
+        with open(path, "rb") as file:  # as bytes: in text mode a lone \r would end a line, here only \n does
             text = file.read().decode("utf-8")
     except OSError as error:
         raise ValueError(f"cannot read {path!r}: {error.strerror}; name a text file, one document a line") from error
@@ -73,9 +72,10 @@ def load_docs(path: str) -> list[str]:
 ######## Let there be a Tokenizer, to translate text to numbers and back ###############################################
 
 class Tokenizer:
-    """Numbers the characters of docs from 0, in sorted order; the next number, bos, marks both ends of a document."""
+    """Characters to tokens, numbered from 0 in sorted order, and back. One more token, bos (beginning of sequence),
+    stands at both ends of a document: what follows it is a first letter, what it follows is a last one."""
     def __init__(self, docs: Sequence[str]) -> None:
-        self.uchars = sorted(set("".join(docs)), key=lambda ch: ch.encode("utf-16-be"))  # sorted as JavaScript does
+        self.uchars = sorted(set("".join(docs)), key=lambda ch: ch.encode("utf-16-be"))  # JavaScript's order
         self.token_ids = {ch: i for i, ch in enumerate(self.uchars)}
         self.bos = len(self.uchars)
         self.vocab_size = len(self.uchars) + 1
@@ -85,21 +85,21 @@ class Tokenizer:
         return [self.bos, *(self.token_ids[ch] for ch in doc), self.bos]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text that tokens stand for; bos stands for none."""
+        """The text of tokens, bos left out."""
         return "".join(self.uchars[token_id] for token_id in tokens if token_id != self.bos)
 
-######## Let there be Autograd, to apply the chain rule through a graph of numbers, from the loss back to each parameter
+######## Let there be Autograd, to apply the chain rule through a graph of numbers #####################################
 
 class Value:
     """A number that knows what it was computed from, its children, and its derivative with respect to each of them."""
-    __slots__ = ("data", "grad", "children", "local_grads", "mark")
+    __slots__ = ("data", "grad", "children", "local_grads", "mark")  # nothing else: a step makes thousands of them
 
     def __init__(self, data: float, children: Sequence[Value] = (), local_grads: Sequence[float] = ()) -> None:
-        self.data = data  # the number
-        self.grad = 0.0  # d(loss)/d(this), which backward() adds to
+        self.data = data
+        self.grad = 0.0  # d(loss)/d(this): how much the loss changes with it; backward() finds out
         self.children = children
         self.local_grads = local_grads  # d(this)/d(child) for each child
-        self.mark: object = None  # the last backward() that came by
+        self.mark: object = None  # stamp of the last backward() that has seen it
 
     def __repr__(self) -> str: return f"Value(data={self.data}, grad={self.grad})"
 
@@ -117,13 +117,13 @@ class Value:
         """self to the power of other. Raises ValueError where that or a derivative of it is not a real number."""
         exponent = other.data if isinstance(other, Value) else other
         power = math.pow(self.data, exponent)
-        slope = exponent * math.pow(self.data, exponent - 1) if exponent else 0.0
+        slope = exponent * math.pow(self.data, exponent - 1) if exponent else 0.0  # not 0 times infinity at 0 ** 0
         if isinstance(other, Value):
             return Value(power, (self, other), (slope, power * math.log(self.data)))
         return Value(power, (self,), (slope,))
 
     def log(self) -> Value:
-        """The natural logarithm; of 0 it is -inf, as in the reference. Raises ValueError below 0."""
+        """The natural logarithm; -inf of 0, as in the reference: train() reports it. Raises ValueError below 0."""
         if self.data == 0:
             return Value(-math.inf, (self,), (math.inf,))
         return Value(math.log(self.data), (self,), (1 / self.data,))
@@ -136,7 +136,7 @@ class Value:
     def relu(self) -> Value: return Value(max(self.data, 0.0), (self,), (float(self.data > 0),))
     def __neg__(self) -> Value: return self * -1.0
     def __sub__(self, other: Value | float) -> Value: return self + -other
-    def __radd__(self, other: float) -> Value: return self + other  # number + Value: Python asks the right-hand side
+    def __radd__(self, other: float) -> Value: return self + other  # number + Value: Python asks the one at the right
     def __rsub__(self, other: float) -> Value: return -self + other
     def __rmul__(self, other: float) -> Value: return self * other
     def __rtruediv__(self, other: float) -> Value: return self**-1 * other
@@ -146,20 +146,20 @@ class Value:
 
     def backward(self) -> None:
         """Add d(self)/d(node) to the grad of every node that self was computed from, and 1 to that of self."""
-        topo: list[Value] = []  # the nodes that have children, each after all of its children
-        mark = self.mark = object()  # this call's own, so that there is nothing to clear afterwards
-        stack = [(self, iter(self.children))]  # where a recursive function would end at Python's recursion limit
+        topo: list[Value] = []  # each node after its children: going back, its grad is whole before it is passed on
+        mark = self.mark = object()  # the stamp of this call
+        stack = [(self, iter(self.children))]  # a walk without recursion: graphs are deeper than Python's stack
         while stack:
             node, children = stack[-1]
-            for child in children:  # goes on where it broke off
-                if child.children and child.mark is not mark:
+            for child in children:  # resumes after the child that it was left for
+                if child.children and child.mark is not mark:  # a leaf, such as a parameter, has nothing to pass on to
                     child.mark = mark
                     stack.append((child, iter(child.children)))
                     break
-            else:
+            else:  # all children done
                 topo.append(node)
                 stack.pop()
-        earlier = [(node, node.grad) for node in topo if node.grad]  # gradients from other calls flow no second time
+        earlier = [(node, node.grad) for node in topo if node.grad]  # from other calls: kept, but not passed on
         for node, _ in earlier:
             node.grad = 0.0
         self.grad = 1.0
@@ -171,89 +171,95 @@ class Value:
             node.grad += grad
 
 Vector = list[Value]
-Matrix = list[Vector]  # a list of rows
+Matrix = list[Vector]  # its rows
 
 def dot(a: Vector, b: Vector) -> Value:
-    """The dot product of (n,) and (n,), a[0] * b[0] + a[1] * b[1] + ..., as one node where that sum makes 2n - 1."""
+    """The dot product of (n,) and (n,): a[0] * b[0] + a[1] * b[1] + ..., as one node where operators make 2n - 1.
+
+    A tenth of the nodes, a tenth of the time; value and gradients are the same to the bit.
+    """
     a_data, b_data = [x.data for x in a], [y.data for y in b]
     total = 0.0
-    for x, y in zip(a_data, b_data):  # not sum(), which rounds differently from Python 3.12 on
+    for x, y in zip(a_data, b_data):  # not sum(): from Python 3.12 on it rounds differently
         total += x * y
     return Value(total, (*a, *b), (*b_data, *a_data))
 
 ######## Parameters: the knowledge of the model, random at first #######################################################
 
 def init_state_dict(config: Config, vocab_size: int) -> dict[str, Matrix]:
-    """The parameters: a matrix (outputs, inputs) for each name, drawn from a normal distribution around 0."""
+    """The parameters by name: tables of vectors (rows, n_embd), and matrices (outputs, inputs) for linear().
+
+    Drawn from a normal distribution around 0, in the reference's order: with another, each gets another number."""
     def matrix(nout: int, nin: int) -> Matrix:
         return [[Value(random.gauss(0, config.init_std)) for _ in range(nin)] for _ in range(nout)]
 
     n_embd = config.n_embd
-    state_dict = {"wte": matrix(vocab_size, n_embd)}  # token embeddings
-    state_dict["wpe"] = matrix(config.block_size, n_embd)  # position embeddings
-    state_dict["lm_head"] = matrix(vocab_size, n_embd)  # language model head, from a vector to a score for each token
+    state_dict = {"wte": matrix(vocab_size, n_embd)}  # weights of token embeddings: a row for each token
+    state_dict["wpe"] = matrix(config.block_size, n_embd)  # of position embeddings: a row for each position
+    state_dict["lm_head"] = matrix(vocab_size, n_embd)  # language model head: from a vector to scores
     for li in range(config.n_layer):
         for name in ("attn_wq", "attn_wk", "attn_wv", "attn_wo"):  # query, key, value, output
             state_dict[f"layer{li}.{name}"] = matrix(n_embd, n_embd)
-        state_dict[f"layer{li}.mlp_fc1"] = matrix(4 * n_embd, n_embd)  # to the hidden units
+        state_dict[f"layer{li}.mlp_fc1"] = matrix(4 * n_embd, n_embd)  # fully connected, to 4 n_embd hidden units
         state_dict[f"layer{li}.mlp_fc2"] = matrix(n_embd, 4 * n_embd)  # and back
     return state_dict
 
 ######## Model: from a token and what came before it to a score for each token that may follow #########################
-# GPT-2 (A. Radford et al., 2019) with small differences: layernorm -> rmsnorm, no biases, GeLU -> ReLU
+# GPT-2 (A. Radford et al., 2019), with small differences: layernorm -> rmsnorm, no biases, GeLU -> ReLU
 
 def linear(x: Vector, w: Matrix) -> Vector:
     """The matrix product of w (nout, nin) and x (nin,): (nout,)."""
-    return [dot(wo, x) for wo in w]
+    return [dot(row, x) for row in w]
 
 def softmax(logits: Vector) -> Vector:
     """Turn scores (n,) into probabilities (n,): exp(logit) over the sum of all exp(logit)."""
-    max_val = max(logit.data for logit in logits)  # subtracted, so that no exp overflows; it cancels out
+    max_val = max(logit.data for logit in logits)  # subtracted so that no exp overflows; it cancels out
     exps = [(logit - max_val).exp() for logit in logits]
     total = sum(exps, Value(0.0))
     return [e / total for e in exps]
 
 def rmsnorm(x: Vector) -> Vector:
-    """Scale x (n,) to a root mean square of 1: x / sqrt(mean(x**2) + 1e-5). B. Zhang and R. Sennrich (2019)."""
+    """x / sqrt(mean(x**2) + 1e-5), (n,): numbers of size 1, whatever comes in. B. Zhang and R. Sennrich (2019)."""
     ms = dot(x, x) * (1 / len(x))
     s = (ms + 1e-5) ** -0.5
     return [xi * s for xi in x]
 
 def gpt(token_id: int, pos_id: int, keys: list[Matrix], values: list[Matrix],
         state_dict: dict[str, Matrix], config: Config) -> Vector:
-    """The logits (vocab_size,) of what follows token_id, which stands at position pos_id, counted from 0.
+    """The logits (vocab_size,), a score for each token that may follow token_id, which stands at pos_id < block_size.
 
-    keys and values, the KV cache, hold a matrix (pos_id, n_embd) for each layer: a row for each token before this one.
-    The row of this one is appended.
+    keys and values, the KV cache, have a matrix for each layer, with a row (n_embd,) for each token so far; the rows of
+    this one are appended. Later tokens are not in there: the model cannot look ahead.
     """
     tok_emb = state_dict["wte"][token_id]  # what the token is
     pos_emb = state_dict["wpe"][pos_id]  # where it stands
-    x = rmsnorm([t + p for t, p in zip(tok_emb, pos_emb)])  # (n_embd,)
-    head_dim = config.n_embd // config.n_head  # dimension of each head
-    scale = 1 / head_dim**0.5
+    x = [t + p for t, p in zip(tok_emb, pos_emb)]  # (n_embd,), as is every x below
+    x = rmsnorm(x)  # once more than it seems: the residual connection passes this x on
+    head_dim = config.n_embd // config.n_head
+    scale = 1 / head_dim**0.5  # or a longer vector would make for larger scores
     for li in range(config.n_layer):
         # 1) Multi-head attention block: look back at the tokens so far
         x_residual = x
         x = rmsnorm(x)
-        q = linear(x, state_dict[f"layer{li}.attn_wq"])  # query: what is looked for
-        keys[li].append(linear(x, state_dict[f"layer{li}.attn_wk"]))  # key: what it is found by
-        values[li].append(linear(x, state_dict[f"layer{li}.attn_wv"]))  # value: what is then passed on
-        x_attn = []
-        for hs in range(0, config.n_embd, head_dim):  # the head that has the elements from hs to he
+        q = linear(x, state_dict[f"layer{li}.attn_wq"])  # query: what this token looks for
+        keys[li].append(linear(x, state_dict[f"layer{li}.attn_wk"]))  # key: what it can be found by
+        values[li].append(linear(x, state_dict[f"layer{li}.attn_wv"]))  # value: what it tells those who find it
+        x_attn: Vector = []
+        for hs in range(0, config.n_embd, head_dim):  # each head looks with its own part of these
             he = hs + head_dim
-            attn_logits = [dot(q[hs:he], k[hs:he]) * scale for k in keys[li]]  # (pos_id + 1,)
-            attn_weights = softmax(attn_logits)
-            x_attn += [dot(attn_weights, [v[j] for v in values[li]]) for j in range(hs, he)]
-        x = linear(x_attn, state_dict[f"layer{li}.attn_wo"])
-        x = [a + b for a, b in zip(x, x_residual)]
-        # 2) MLP block: think about what was found
+            attn_logits = [dot(q[hs:he], k[hs:he]) * scale for k in keys[li]]  # (pos_id + 1,): query meets each key
+            attn_weights = softmax(attn_logits)  # how much to take from each token so far
+            x_attn += [dot(attn_weights, [v[j] for v in values[li]]) for j in range(hs, he)]  # weighted mean
+        x = linear(x_attn, state_dict[f"layer{li}.attn_wo"])  # mix what the heads have found
+        x = [a + b for a, b in zip(x, x_residual)]  # residual connection: a block adds to x, it does not replace it
+        # 2) MLP block (multilayer perceptron): each token by itself
         x_residual = x
         x = rmsnorm(x)
         x = linear(x, state_dict[f"layer{li}.mlp_fc1"])  # (4 * n_embd,)
-        x = [xi.relu() for xi in x]
+        x = [xi.relu() for xi in x]  # without it, fc1 and fc2 would amount to one matrix
         x = linear(x, state_dict[f"layer{li}.mlp_fc2"])
         x = [a + b for a, b in zip(x, x_residual)]
-    return linear(x, state_dict["lm_head"])
+    return linear(x, state_dict["lm_head"])  # (vocab_size,)
 
 def empty_cache(config: Config) -> tuple[list[Matrix], list[Matrix]]:
     """The keys and values of a document that has not begun."""
@@ -262,52 +268,50 @@ def empty_cache(config: Config) -> tuple[list[Matrix], list[Matrix]]:
 ######## Training: let there be a loss, and Adam, the optimizer that lowers it #########################################
 
 def forward(tokens: Sequence[int], state_dict: dict[str, Matrix], config: Config) -> Value:
-    """The loss on a document: -log(probability of the next token), averaged over its tokens, in nats."""
-    n = min(config.block_size, len(tokens) - 1)
+    """The loss on a document, in nats: the mean of -log(probability that the model gives to the token that is next)."""
+    n = min(config.block_size, len(tokens) - 1)  # what lies beyond is not read
     keys, values = empty_cache(config)
     losses = []
     for pos_id in range(n):
-        token_id, target_id = tokens[pos_id], tokens[pos_id + 1]
+        token_id, target_id = tokens[pos_id], tokens[pos_id + 1]  # what the model sees, what it should foresee
         logits = gpt(token_id, pos_id, keys, values, state_dict, config)
-        losses.append(-softmax(logits)[target_id].log())
-    return sum(losses, Value(0.0)) * (1 / n)  # may it be low
+        losses.append(-softmax(logits)[target_id].log())  # 0 if it was sure of it, inf if it ruled it out
+    return sum(losses, Value(0.0)) * (1 / n)  # may yours be low
 
 def train(docs: Sequence[str], tokenizer: Tokenizer, state_dict: dict[str, Matrix], config: Config
           ) -> Iterator[tuple[int, float]]:
-    """Train the parameters in place: each turn is one step on one document, and yields (step, loss), from step 1 on.
+    """Train state_dict in place: a generator that takes one step on one document for each (step, loss) it yields.
 
-    Adam: D. P. Kingma and J. Ba (2014). Raises FloatingPointError when the loss is not a finite number any more.
+    Steps count from 1; the loss is the one before the step. Adam: D. P. Kingma and J. Ba (2014).
+    Raises FloatingPointError when the loss is not a finite number any more.
     """
     params = [p for matrix in state_dict.values() for row in matrix for p in row]
-    m_buf, v_buf = [0.0] * len(params), [0.0] * len(params)  # running means of each gradient and of its square
+    m_buf, v_buf = [0.0] * len(params), [0.0] * len(params)  # running means of each gradient (m) and its square (v)
     beta1, beta2, eps_adam = config.beta1, config.beta2, config.eps_adam
     for step in range(config.num_steps):
         loss = forward(tokenizer.encode(docs[step % len(docs)]), state_dict, config)
         if not math.isfinite(loss.data):
             raise FloatingPointError(f"loss is {loss.data} at step {step + 1}: lower learning_rate or init_std")
-        loss.backward()
-        lr_t = config.learning_rate * (1 - step / config.num_steps)  # linear learning rate decay
-        bc1, bc2 = 1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1)  # make up for means that start from 0
+        loss.backward()  # now the grad of each parameter says which way the loss rises
+        lr_t = config.learning_rate * (1 - step / config.num_steps)  # learning rate decay: shorter and shorter steps
+        bc1, bc2 = 1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1)  # bias correction of means that start from 0
         for i, p in enumerate(params):
             m_buf[i] = m = beta1 * m_buf[i] + (1 - beta1) * p.grad
             v_buf[i] = v = beta2 * v_buf[i] + (1 - beta2) * (p.grad * p.grad)
-            p.data -= lr_t * (m / bc1) / (math.sqrt(v / bc2) + eps_adam)
+            p.data -= lr_t * (m / bc1) / (math.sqrt(v / bc2) + eps_adam)  # downhill, by about lr_t
             p.grad = 0.0
         yield step + 1, loss.data
 
 ######## Inference: may the model babble back to us ####################################################################
 
 def sample(tokenizer: Tokenizer, state_dict: dict[str, Matrix], config: Config) -> str:
-    """A new document, drawn token by token until bos comes up or block_size is reached.
-
-    Raises FloatingPointError when the probabilities are not numbers any more.
-    """
+    """A new document, drawn token by token up to bos or block_size. Raises FloatingPointError if probabilities fail."""
     keys, values = empty_cache(config)
     token_id, tokens = tokenizer.bos, []
     for pos_id in range(config.block_size):
         logits = gpt(token_id, pos_id, keys, values, state_dict, config)
-        probs = [p.data for p in softmax([logit / config.temperature for logit in logits])]
-        if math.isnan(probs[0]):
+        probs = [p.data for p in softmax([logit / config.temperature for logit in logits])]  # low widens the gaps
+        if math.isnan(probs[0]):  # and with it all the others, through their sum
             raise FloatingPointError("probabilities are nan: lower learning_rate or init_std, or raise temperature")
         [token_id] = random.choices(range(tokenizer.vocab_size), probs)
         if token_id == tokenizer.bos:
@@ -319,7 +323,7 @@ def sample(tokenizer: Tokenizer, state_dict: dict[str, Matrix], config: Config) 
 
 def run(path: str, config: Config) -> None:
     """Train on the documents in the file at path, then sample, and print all that the reference prints."""
-    random.seed(config.seed)  # let there be order among chaos
+    random.seed(config.seed)  # let there be order among chaos: of documents, parameters, samples
     docs = load_docs(path)
     random.shuffle(docs)
     print(f"num docs: {len(docs)}")
@@ -327,35 +331,39 @@ def run(path: str, config: Config) -> None:
     print(f"vocab size: {tokenizer.vocab_size}")
     state_dict = init_state_dict(config, tokenizer.vocab_size)
     print(f"num params: {sum(len(row) for matrix in state_dict.values() for row in matrix)}")
-    for step, loss in train(docs, tokenizer, state_dict, config):  # each line is printed over the one before
-        print(f"step {step:4d} / {config.num_steps:4d} | loss {loss:.4f}", end="\r", flush=True)
+    for step, loss in train(docs, tokenizer, state_dict, config):
+        print(f"step {step:4d} / {config.num_steps:4d} | loss {loss:.4f}", end="\r", flush=True)  # over the last
     print("\n--- inference (new, hallucinated names) ---")
     for sample_idx in range(config.num_samples):
         print(f"sample {sample_idx + 1:2d}: {sample(tokenizer, state_dict, config)}")
 
 class OneLineParser(argparse.ArgumentParser):
+    """argparse, without the lines of usage that it prints above an error."""
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message}; --help lists what there is\n")
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line argv. Returns its exit status; what the user can mend ends in SystemExit(2) and one line."""
-    about = "Train a GPT on a text file, then let it write more of the kind."
-    parser = OneLineParser(prog="microgpt", description=about, allow_abbrev=False)
+    """The command; argv defaults to sys.argv[1:]. Returns the exit status: 0, or as a shell has it 130 after Ctrl-C and
+    141 after a closed pipe. Errors are SystemExit and one line on stderr: 2 for a mistake in argv or the input, else 1.
+    """
+    description = "Train a GPT on a text file, then let it write more of the kind."
+    parser = OneLineParser(prog="microgpt", description=description, allow_abbrev=False)
     parser.add_argument("input", nargs="?", default="input.txt", help="UTF-8, one document a line (default: input.txt)")
     for f in fields(Config):
         flag, kind = "--" + f.name.replace("_", "-"), type(f.default)
         about = f"{f.metadata['meaning']} ({kind.__name__} in {f.metadata['interval']}, default {f.default})"
         parser.add_argument(flag, type=kind, default=f.default, metavar="X", help=about)
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    if isinstance(sys.stdout, io.TextIOWrapper):  # as it is, unless somebody has replaced or closed it
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # the reference's bytes, whatever this system prefers
     try:
         settings = vars(parser.parse_args(argv))
-        run(settings.pop("input"), Config(**settings))
-        print(end="", flush=True)  # what is still buffered goes out here, where errors are dealt with
+        path = settings.pop("input")
+        run(path, Config(**settings))
+        print(end="", flush=True)  # or errors in writing would come at exit, too late for the lines below
     except KeyboardInterrupt:
         return 130
-    except OSError as error:  # on stdout, since load_docs speaks for itself
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain once more at exit
+    except OSError as error:  # from writing: load_docs makes ValueErrors of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try and fail again at exit
         if isinstance(error, BrokenPipeError):  # as in `microgpt | head`: nobody wants more
             return 141
         parser.exit(1, f"{parser.prog}: error: cannot write the output: {error.strerror}\n")

@@ -1,9 +1,9 @@
-"""CPython's random numbers, pinned: the same seed gives the same draws on every interpreter, in every year.
+"""CPython's random numbers, pinned: the same seed gives the same draws with every version of Python, today's and later.
 
-Why not `import random`? Its documentation guarantees two things across versions of Python: a seeding method stays
-available that is compatible with today's, and random() then keeps producing the same sequence. It guarantees nothing
-of how gauss, shuffle and choices use that sequence: any release may change them, and the "same" seed would start from
-other weights and babble other names. So all is written out here. `import random` instead changes no draw, today.
+Why not `import random`? Its documentation guarantees two things across versions: that a seeder compatible with today's
+stays available, and that random() then keeps producing the same sequence. How gauss, shuffle and choices use that
+sequence may change with any release, and the same seed would then start a program with other weights and another order
+of its data. So they are written out here. Today, `import random` gives the same draws.
 
 The generator is MT19937, the Mersenne Twister: M. Matsumoto and T. Nishimura, "Mersenne Twister: A 623-dimensionally
 equidistributed uniform pseudo-random number generator", ACM TOMACS 8 (1998), seeded with their init_by_array of 2002.
@@ -20,6 +20,7 @@ from typing import Any
 
 N, M = 624, 397  # words of state; how far ahead lies the word that is mixed into each of them
 WORD, UPPER, LOWER = 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF  # masks: the 32 bits of a word, its top bit, the 31 below
+# The numbers without a name are the authors', chosen by search for a period of 2**19937 - 1 and evenly spread words.
 
 
 class Random:
@@ -28,24 +29,24 @@ class Random:
         self.seed(x)
 
     def seed(self, a: int | None = None, version: int = 2) -> None:
-        """Start the stream of abs(a), an int of any size; of None, one never seen. `version` does nothing to an int.
+        """Start the stream of a, an int of any size; -a has the same, None a new one. To an int, `version` is nothing.
 
-        Raises TypeError for a float, a str or any other type: how CPython turns those into ints is not guaranteed.
+        Raises TypeError for a float, a str or any other type: how CPython turns those into ints has changed before.
         """
         a = int.from_bytes(os.urandom(4 * N), "little") if a is None else a
         if not isinstance(a, int):
             raise TypeError(f"a seed must be an int or None, not {type(a).__name__}")
-        key = [abs(a) >> shift & WORD for shift in range(0, max(1, a.bit_length()), 32)]  # its words, lowest first
+        key = [(abs(a) >> shift) & WORD for shift in range(0, max(1, a.bit_length()), 32)]  # its words, lowest first
         state = [19650218]
         for i in range(1, N):
-            state.append((1812433253 * (state[-1] ^ state[-1] >> 30) + i) & WORD)
-        last, i = state[0], 0  # word 0 has done its part; each other is now stirred with the last one written
-        for n in range(max(N, len(key))):
+            state.append((1812433253 * (state[-1] ^ (state[-1] >> 30)) + i) & WORD)
+        last, i = state[0], 0  # the word written last, which goes into the next; i runs 1, 2 ... N - 1, 1, 2 ...
+        for n in range(max(N, len(key))):  # mix in the words of the key
             i, j = i % (N - 1) + 1, n % len(key)
-            last = state[i] = ((state[i] ^ 1664525 * (last ^ last >> 30)) + key[j] + j) & WORD
-        for _ in range(N - 1):
+            last = state[i] = ((state[i] ^ (1664525 * (last ^ (last >> 30)))) + key[j] + j) & WORD
+        for _ in range(N - 1):  # and once around without it
             i = i % (N - 1) + 1
-            last = state[i] = ((state[i] ^ 1566083941 * (last ^ last >> 30)) - i) & WORD
+            last = state[i] = ((state[i] ^ (1566083941 * (last ^ (last >> 30)))) - i) & WORD
         state[0] = UPPER  # so that the state is never all zeros, which would stay zeros
         self._state, self._used = state, N  # all words count as used: the first draw makes new ones
         self._spare: float | None = None  # gauss() makes two deviates at a time and keeps one here
@@ -53,23 +54,23 @@ class Random:
     def _word(self) -> int:
         """The next 32 random bits."""
         state = self._state
-        if self._used == N:  # twist: a word's top bit and its neighbour's other 31, shifted, into the word M ahead
+        if self._used == N:  # twist: a new word from the one M ahead, the top bit of the old and the rest of the next
             for i in range(N):
-                y = state[i] & UPPER | state[(i + 1) % N] & LOWER
-                state[i] = state[(i + M) % N] ^ y >> 1 ^ (0x9908B0DF if y & 1 else 0)
+                y = (state[i] & UPPER) | (state[(i + 1) % N] & LOWER)
+                state[i] = state[(i + M) % N] ^ (y >> 1) ^ (0x9908B0DF if y & 1 else 0)
             self._used = 0
         y = state[self._used]
         self._used += 1
         y ^= y >> 11  # temper: hide the pattern that the words of the state have among them
-        y ^= y << 7 & 0x9D2C5680
-        y ^= y << 15 & 0xEFC60000
-        return y ^ y >> 18
+        y ^= (y << 7) & 0x9D2C5680
+        y ^= (y << 15) & 0xEFC60000
+        return y ^ (y >> 18)
 
     def getrandbits(self, k: int, /) -> int:
         """An int of k random bits, filled a word at a time from its low end. Raises ValueError for k < 0."""
         if k < 0:
             raise ValueError("number of bits must be non-negative")
-        return sum(self._word() >> max(0, 32 + low - k) << low for low in range(0, k, 32))  # the last word: its top
+        return sum((self._word() >> max(0, 32 + low - k)) << low for low in range(0, k, 32))  # of the last, its top
 
     def random(self) -> float:
         """A float in [0, 1): one of the 2**53 multiples of 2**-53 there, each as likely as any other."""
@@ -79,7 +80,7 @@ class Random:
         """A draw from the normal distribution of mean mu and standard deviation sigma, after Box and Muller (1958)."""
         z, self._spare = self._spare, None
         if z is None:  # a random angle and a random radius make two independent deviates
-            angle, radius = self.random() * 2 * math.pi, math.sqrt(-2 * math.log(1 - self.random()))
+            angle, radius = self.random() * 2 * math.pi, math.sqrt(-2 * math.log(1 - self.random()))  # never log(0)
             z, self._spare = math.cos(angle) * radius, math.sin(angle) * radius
         return mu + z * sigma
 
@@ -87,7 +88,7 @@ class Random:
         """Put x in random order, in place, after Fisher and Yates (1938), from the last place down."""
         for i in reversed(range(1, len(x))):
             j = i + 1
-            while j > i:  # a place in 0..i: draw as many bits as i + 1 has, until they make one
+            while j > i:  # draw the bits of a place until it is one of 0..i: a remainder would favour some of them
                 j = self.getrandbits((i + 1).bit_length())
             x[i], x[j] = x[j], x[i]
 
@@ -112,6 +113,6 @@ class Random:
         return [population[bisect(cum_weights, self.random() * total, 0, last)] for _ in range(k)]
 
 
-_hidden = Random()
+_hidden = Random()  # one stream for all who use the module's functions
 seed, random, getrandbits = _hidden.seed, _hidden.random, _hidden.getrandbits
 gauss, shuffle, choices = _hidden.gauss, _hidden.shuffle, _hidden.choices
