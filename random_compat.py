@@ -107,7 +107,7 @@ class Random:
             return [population[int(self.random() * len(population))] for _ in range(k)]
         if len(cum_weights) != len(population):
             raise ValueError("the number of weights does not match the population")
-        total, last = cum_weights[-1] + 0.0, len(population) - 1  # last: even if rounding lifts the draw to the total
+        total, last = cum_weights[-1], len(population) - 1  # last: even if rounding lifts the draw to the total
         if not 0 < total < math.inf:
             raise ValueError("the total of weights must be greater than zero and finite")
         return [population[bisect(cum_weights, self.random() * total, 0, last)] for _ in range(k)]

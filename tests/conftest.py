@@ -11,6 +11,13 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "microgpt.py"
 
 
+@pytest.fixture(autouse=True)
+def ordinary_environment(monkeypatch):
+    """Whoever runs the tests may have set these; with an unbuffered stdout, no missing flush would ever show."""
+    for name in ("PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONUTF8", "PYTHONWARNINGS", "PYTHONDEVMODE"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def command():
     """Run `python microgpt.py *arguments` in a process of its own; its stdout and stderr come back as bytes."""
