@@ -114,7 +114,7 @@ class Value:
         return Value(self.data * other, (self,), (other,))
 
     def __pow__(self, other: Value | float) -> Value:
-        """self to the power of other. Raises ValueError where that or a derivative of it is not a real number."""
+        """self to the power of other. Raises ValueError if it or its slope is not real, OverflowError if too large."""
         exponent = other.data if isinstance(other, Value) else other
         power = math.pow(self.data, exponent)
         slope = exponent * math.pow(self.data, exponent - 1) if exponent else 0.0  # not 0 times infinity at 0 ** 0
@@ -147,7 +147,7 @@ class Value:
     def backward(self) -> None:
         """Add d(self)/d(node) to the grad of every node that self was computed from, and 1 to that of self."""
         topo: list[Value] = []  # each node after its children: going back, its grad is whole before it is passed on
-        mark = self.mark = object()  # the stamp of this call
+        mark = object()  # the stamp of this call
         stack = [(self, iter(self.children))]  # a walk without recursion: graphs are deeper than Python's stack
         while stack:
             node, children = stack[-1]
@@ -338,9 +338,9 @@ def run(path: str, config: Config) -> None:
         print(f"sample {sample_idx + 1:2d}: {sample(tokenizer, state_dict, config)}")
 
 class OneLineParser(argparse.ArgumentParser):
-    """argparse, without the lines of usage that it prints above an error."""
+    """argparse, with its errors on one line: without the usage above, or line ends from what was typed."""
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message}; --help lists what there is\n")
+        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}; --help lists what there is\n")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; argv defaults to sys.argv[1:]. Returns the exit status: 0, or as a shell has it 130 after Ctrl-C and
@@ -356,10 +356,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # as it is, unless somebody has replaced or closed it
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # the reference's bytes, whatever this system prefers
     try:
-        settings = vars(parser.parse_args(argv))
-        path = settings.pop("input")
-        run(path, Config(**settings))
-        print(end="", flush=True)  # or errors in writing would come at exit, too late for the lines below
+        try:
+            settings = vars(parser.parse_args(argv))
+            path = settings.pop("input")
+            run(path, Config(**settings))
+        finally:
+            print(end="", flush=True)  # or errors in writing would come at exit, too late for the lines below
     except KeyboardInterrupt:
         return 130
     except OSError as error:  # from writing: load_docs makes ValueErrors of its own
@@ -367,6 +369,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):  # as in `microgpt | head`: nobody wants more
             return 141
         parser.exit(1, f"{parser.prog}: error: cannot write the output: {error.strerror}\n")
+    except MemoryError:
+        parser.exit(2, f"{parser.prog}: error: not enough memory; lower n_embd, n_layer or block_size\n")
     except (ValueError, FloatingPointError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     return 0

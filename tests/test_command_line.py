@@ -89,7 +89,7 @@ def test_settings_out_of_range(command, flag, value, docs_txt):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--frobnicate",), ("a.txt", "b.txt"), ("--n-embd",), ("--n-emb", "8"), ("--seed", "")]
+    "arguments", [("--frobnicate",), ("a.txt", "b.txt"), ("--n-embd",), ("--n-emb", "8"), ("--seed", ""), ("--x\ny",)]
 )
 def test_unknown_arguments(command, arguments):
     """argparse's own message, which comes with a dozen lines of usage; a prefix of a flag taken for the flag."""
@@ -196,7 +196,7 @@ def read_until(fd, pattern, seconds=20):
 @pytest.mark.parametrize("kind", ["terminal", "pipe"])
 def test_each_step_line_is_flushed(docs_txt, ctrl_c, kind):
     """Nothing to be seen for hundreds of steps: they end in \\r, and 8,192 bytes of buffer hold 250 step lines.
-    (Python writes a terminal's buffer out at \\r, too, so that only a pipe, as in `| tee log`, shows a missing flush.)"""
+    (On a terminal Python writes the buffer out at \\r, too: only a pipe, as in `| tee log`, shows a missing flush.)"""
     pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
     ours, theirs = pty.openpty() if kind == "terminal" else os.pipe()
     command = [sys.executable, str(PROGRAM), str(docs_txt), "--num-steps", "100000"]
@@ -247,6 +247,27 @@ def test_a_full_disk(command, docs_txt, steps):
     with open("/dev/full", "wb") as full:
         done = command(docs_txt, "--num-steps", steps, "--num-samples", "0", stdout=full)
     assert_one_line(done, "No space left", status=1)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.parametrize("arguments", [("--help",), ("--num-steps", "0", "--temperature", "1e-320")])
+def test_a_full_disk_on_the_way_out(command, docs_txt, arguments):
+    """Output that is still in the buffer when the program stops early, and fails to be written at exit."""
+    with open("/dev/full", "wb") as full:
+        assert_one_line(command(docs_txt, *arguments, stdout=full), "No space left", status=1)
+
+
+def test_too_little_memory(monkeypatch, capsys):
+    """A traceback for a model that is too large for the machine."""
+
+    def run(path, config):
+        raise MemoryError
+
+    monkeypatch.setattr(microgpt, "run", run)
+    with pytest.raises(SystemExit) as stopped:
+        microgpt.main([])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == "microgpt: error: not enough memory; lower n_embd, n_layer or block_size\n"
 
 
 def test_no_stdout_at_all(docs_txt):
