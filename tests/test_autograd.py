@@ -14,7 +14,7 @@ import oracle
 import pytest
 
 import microgpt
-from microgpt import Value, dot, linear, rmsnorm, softmax
+from microgpt import Dot, Value, cross_entropy, linear, rmsnorm, softmax
 
 H, TOLERANCE = 1e-5, 1e-7
 EXACT = 1e-12  # against the oracle, which does the same arithmetic in the same order
@@ -271,7 +271,7 @@ def test_dot_is_its_unfused_form_to_the_bit(n):
     exchanged."""
     rng = random.Random(n)
     a, b, seen = vector(rng, n), vector(rng, n), []
-    for form in (dot, unfused_dot):
+    for form in (Dot, unfused_dot):
         for x in a + b:
             x.grad = 0.0
         result = form(a, b)
@@ -282,9 +282,20 @@ def test_dot_is_its_unfused_form_to_the_bit(n):
 
 def test_dot_against_finite_differences():
     """Also where a vector meets itself and an element stands in both."""
-    check(lambda a, b, c, d, e, f: dot([a, b, c], [d, e, f]), 0.3, -1.2, 0.8, 2.0, 0.1, -0.7)
-    check(lambda a, b: dot([a, b], [a, b]), 0.3, -1.2)
-    check(lambda a, b: dot([a, a, b], [b, a, a]), 0.3, -1.2)
+    check(lambda a, b, c, d, e, f: Dot([a, b, c], [d, e, f]), 0.3, -1.2, 0.8, 2.0, 0.1, -0.7)
+    check(lambda a, b: Dot([a, b], [a, b]), 0.3, -1.2)
+    check(lambda a, b: Dot([a, a, b], [b, a, a]), 0.3, -1.2)
+
+
+def test_a_dot_can_be_walked_like_any_node():
+    """A fused node that hides what it was computed from, or says other derivatives than it passes on."""
+    a, b = [Value(1.0), Value(2.0)], [Value(5.0), Value(7.0)]
+    c = Dot(a, b)
+    assert (c.data, c.local_grads) == (19.0, [5.0, 7.0, 1.0, 2.0])
+    assert [child is x for child, x in zip(c.children, a + b)] == [True] * 4
+    c.backward()
+    assert [x.grad for x in c.children] == c.local_grads
+    assert Dot([], []).data == 0.0
 
 
 def weighted(vector):
@@ -309,6 +320,53 @@ def test_softmax_against_finite_differences(numbers):
     """The largest logit that is subtracted must not take part in the gradient; every probability depends on every
     logit."""
     check(lambda *values: weighted(softmax(list(values))), *numbers)
+
+
+LOGITS = [[0.5], [1.0, 1.0], [0.1, -2.0, 3.0, 0.4], [5.0, -5.0, 0.0], [700.0, 0.0, 702.0]]
+
+
+@pytest.mark.parametrize("numbers", LOGITS[:-1])
+def test_cross_entropy_against_finite_differences(numbers):
+    """Probabilities passed back without the 1 that the target loses, or with another token's."""
+    for target_id in range(len(numbers)):
+        check(lambda *values, t=target_id: cross_entropy(list(values), t) * 3.0, *numbers)
+
+
+@pytest.mark.parametrize("numbers", LOGITS)
+def test_cross_entropy_is_its_unfused_form(numbers):
+    """The fused loss and the reference's way to it, softmax, log and neg, op by op."""
+    for target_id in range(len(numbers)):
+        seen = []
+        for form in (cross_entropy, lambda logits, t: -softmax(logits)[t].log()):
+            logits = [Value(x) for x in numbers]
+            loss = form(logits, target_id)
+            (loss * 0.3).backward()
+            seen.append([loss.data, *(x.grad for x in logits)])
+        assert seen[0] == pytest.approx(seen[1], rel=EXACT, abs=EXACT)
+
+
+def test_cross_entropy_of_the_impossible():
+    """A target whose probability underflows to 0: infinite, as in the reference, and no ValueError from log(0)."""
+    assert cross_entropy([Value(0.0), Value(800.0)], 0).data == math.inf
+    assert math.isnan(cross_entropy([Value(0.0), Value(math.nan)], 0).data)
+
+
+def test_softmax_is_its_unfused_form():
+    """One reciprocal for all in place of one for each: the oracle's softmax, gradient by gradient."""
+    for numbers in LOGITS:
+        logits, nodes = [Value(x) for x in numbers], [oracle.Node(x) for x in numbers]
+        ours, theirs = softmax(logits), oracle.probabilities(nodes)
+        assert [p.data for p in ours] == [p.data for p in theirs]
+        weighted(ours).backward()
+        oracle.backward(
+            oracle.add_up(
+                [
+                    oracle.plus(oracle.scale(p, 0.5 + 0.25 * i), oracle.scale(oracle.times(p, p), 0.1 * i))
+                    for i, p in enumerate(theirs)
+                ]
+            )
+        )
+        assert [x.grad for x in logits] == pytest.approx([n.grad for n in nodes], rel=EXACT, abs=EXACT)
 
 
 @pytest.mark.parametrize("numbers", [[0.5], [1.0, -1.0], [0.1, -2.0, 3.0, 0.4], [0.05, 0.02]])

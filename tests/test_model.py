@@ -124,6 +124,24 @@ def test_position_matters(config, state_dict):
     assert data(one) != data(two)
 
 
+def test_silent_units(config, state_dict):
+    """A hidden unit left out though it is not silent, another one's weights read in its place, all units silent."""
+    for li in range(config.n_layer):
+        for unit, row in enumerate(state_dict[f"layer{li}.mlp_fc1"]):
+            if unit % 3:
+                continue
+            for p in row:
+                p.data = 0.0  # exactly at the edge of relu
+    for mute in (False, True):
+        if mute:
+            for li in range(config.n_layer):
+                state_dict[f"layer{li}.mlp_fc1"] = [
+                    [Value(0.0) for _ in row] for row in state_dict[f"layer{li}.mlp_fc1"]
+                ]
+        logits = logits_of(TOKENS[:3], state_dict, config)[-1]
+        assert data(logits) == pytest.approx(from_scratch(TOKENS[:3], state_dict, config), rel=1e-12, abs=1e-13)
+
+
 def test_gpt_extends_the_cache_by_one_row_a_layer(config, state_dict):
     keys, values = empty_cache(config)
     for pos_id, token_id in enumerate(TOKENS):
