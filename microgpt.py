@@ -233,23 +233,28 @@ def linear(x: Vector, w: Matrix) -> Vector:
     """The matrix product of w (nout, nin) and x (nin,): (nout,)."""
     return [Dot(row, x) for row in w]
 
+def exps_and_sum(logits: Vector) -> tuple[list[float], float]:
+    """exp(logit) for each of the logits (n,), and their sum, all over the largest exp, which cancels out."""
+    max_val = max(logit.data for logit in logits)
+    exps = [math.exp(logit.data - max_val) for logit in logits]  # at most 1, so that none overflows
+    total = 0.0
+    for e in exps:
+        total += e
+    return exps, total
+
 def softmax(logits: Vector) -> Vector:
-    """Turn scores (n,) into probabilities (n,): exp(logit) over the sum of all exp(logit)."""
-    max_val = max(logit.data for logit in logits)  # subtracted so that no exp overflows; it cancels out
-    exps = [(logit - max_val).exp() for logit in logits]
-    inverse = sum(exps, Value(0.0)) ** -1  # once for all, where the reference divides each e by the sum
-    return [e * inverse for e in exps]
+    """Turn scores (n,) into probabilities (n,): exp(logit) over the sum of all exp(logit), in 2n + 1 nodes."""
+    exps, total = exps_and_sum(logits)
+    nodes = [Value(e, (logit,), (e,)) for e, logit in zip(exps, logits)]  # exp is its own derivative
+    inverse = Value(1 / total, nodes, [-1 / total**2] * len(nodes))
+    return [e * inverse for e in nodes]
 
 def cross_entropy(logits: Vector, target_id: int) -> Value:
     """-log(softmax(logits)[target_id]), (vocab_size,) to (), as one node: nobody reads the other probabilities.
 
     Its derivative towards each logit is that token's probability, less 1 for the target. It is inf where that is 0.
     """
-    max_val = max(logit.data for logit in logits)
-    exps = [math.exp(logit.data - max_val) for logit in logits]
-    total = 0.0
-    for e in exps:
-        total += e
+    exps, total = exps_and_sum(logits)
     probs = [e * (1 / total) for e in exps]
     loss = -math.log(probs[target_id]) if probs[target_id] else math.inf
     probs[target_id] -= 1.0
@@ -284,7 +289,8 @@ def gpt(token_id: int, pos_id: int, keys: list[Matrix], values: list[Matrix],
         x_attn: Vector = []
         for hs in range(0, config.n_embd, head_dim):  # each head looks with its own part of these
             he = hs + head_dim
-            attn_logits = [Dot(q[hs:he], k[hs:he]) * scale for k in keys[li]]  # (pos_id + 1,): query meets each key
+            q_h = q[hs:he]
+            attn_logits = [Dot(q_h, k[hs:he]) * scale for k in keys[li]]  # (pos_id + 1,): query meets each key
             attn_weights = softmax(attn_logits)  # how much to take from each token so far
             x_attn += [Dot(attn_weights, [v[j] for v in values[li]]) for j in range(hs, he)]  # weighted mean
         x = linear(x_attn, state_dict[f"layer{li}.attn_wo"])  # mix what the heads have found
