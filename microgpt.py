@@ -74,7 +74,8 @@ def load_docs(path: str) -> list[str]:
 
 class Tokenizer:
     """Characters to tokens, numbered from 0 in sorted order, and back. One more token, bos (beginning of sequence),
-    stands at both ends of a document: what follows it is a first letter, what it follows is a last one."""
+    stands at both ends of a document: what follows it is a first letter, what it follows is a last one.
+    """
     def __init__(self, docs: Sequence[str]) -> None:
         self.uchars = sorted(set("".join(docs)), key=lambda ch: ch.encode("utf-16-be"))  # JavaScript's order
         self.token_ids = {ch: i for i, ch in enumerate(self.uchars)}
@@ -124,7 +125,7 @@ class Value:
         return Value(power, (self,), (slope,))
 
     def log(self) -> Value:
-        """The natural logarithm; -inf of 0, as in the reference: train() reports it. Raises ValueError below 0."""
+        """The natural logarithm; -inf of 0, as in the reference. Raises ValueError below 0."""
         if self.data == 0:
             return Value(-math.inf, (self,), (math.inf,))
         return Value(math.log(self.data), (self,), (1 / self.data,))
@@ -183,8 +184,8 @@ Matrix = list[Vector]  # its rows
 class Dot(Value):
     """The dot product of (n,) and (n,), a[0] * b[0] + a[1] * b[1] + ..., as one node where operators make 2n - 1.
 
-    Fewer nodes take less time; the numbers are the same. It keeps a and b, not copies of their data: leave that as it
-    is until backward() has been called.
+    Fewer nodes take less time; the numbers are the same. The derivative towards a is b, and towards b it is a: it keeps
+    the two lists and copies nothing, so leave them and their data alone until backward() has been called.
     """
     __slots__ = ("a", "b")
 
@@ -211,7 +212,8 @@ class Dot(Value):
 def init_state_dict(config: Config, vocab_size: int) -> dict[str, Matrix]:
     """The parameters by name: tables of vectors (rows, n_embd), and matrices (outputs, inputs) for linear().
 
-    Drawn from a normal distribution around 0, in the reference's order: with another, each gets another number."""
+    Drawn from a normal distribution around 0, in the reference's order: with another, each gets another number.
+    """
     def matrix(nout: int, nin: int) -> Matrix:
         return [[Value(random.gauss(0, config.init_std)) for _ in range(nin)] for _ in range(nout)]
 
@@ -234,7 +236,7 @@ def linear(x: Vector, w: Matrix) -> Vector:
     return [Dot(row, x) for row in w]
 
 def exps_and_sum(logits: Vector) -> tuple[list[float], float]:
-    """exp(logit) for each of the logits (n,), and their sum, all over the largest exp, which cancels out."""
+    """exp(logit) for each of the logits (n,), and their sum (), both over the largest exp, which cancels out."""
     max_val = max(logit.data for logit in logits)
     exps = [math.exp(logit.data - max_val) for logit in logits]  # at most 1, so that none overflows
     total = 0.0
@@ -299,7 +301,7 @@ def gpt(token_id: int, pos_id: int, keys: list[Matrix], values: list[Matrix],
         x_residual = x
         x = rmsnorm(x)
         x = linear(x, state_dict[f"layer{li}.mlp_fc1"])  # (4 * n_embd,)
-        live = [xi.data > 0 for xi in x]  # to fc2 the others are 0, forward and backward: half of its work
+        live = [xi.data > 0 for xi in x]  # the others are 0 to fc2, forward and backward: leave out half of its work
         x = [xi.relu() for xi in compress(x, live)]  # without relu, fc1 and fc2 would amount to one matrix
         x = [Dot(list(compress(row, live)), x) for row in state_dict[f"layer{li}.mlp_fc2"]]  # (n_embd,)
         x = [a + b for a, b in zip(x, x_residual)]
