@@ -1,7 +1,7 @@
 """A GPT, whole: dataset, tokenizer, autograd, model, optimizer, training and sampling, with nothing but Python.
 
-Read it from top to bottom: each chapter needs only those before it. A port of microgpt.js by Xenova ("the reference"),
-itself a port of microgpt.py by Andrej Karpathy: the same input, settings and seed give the same output.
+Read it from top to bottom: each chapter builds on those before it. A port of microgpt.js by Xenova ("the reference"),
+itself a port of microgpt.py by Andrej Karpathy: with the same input and settings, it prints what they print.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from itertools import compress
 from typing import Any, NoReturn
 
-import random_compat as random  # as CPython's random, and the same in all versions of Python
+import random_compat as random  # the file beside this one: CPython's random, the same in all versions of Python
 
 ######## Settings: whatever can be chosen, in one place ################################################################
 
@@ -74,7 +74,7 @@ def load_docs(path: str) -> list[str]:
 
 class Tokenizer:
     """Characters to tokens, numbered from 0 in sorted order, and back. One more token, bos (beginning of sequence),
-    stands at both ends of a document: what follows it is a first letter, what it follows is a last one.
+    stands at both ends of a document: at the start it says "nothing yet", at the end "stop".
     """
     def __init__(self, docs: Sequence[str]) -> None:
         self.uchars = sorted(set("".join(docs)), key=lambda ch: ch.encode("utf-16-be"))  # JavaScript's order
@@ -93,12 +93,12 @@ class Tokenizer:
 ######## Let there be Autograd, to apply the chain rule through a graph of numbers #####################################
 
 class Value:
-    """A number that knows what it was computed from, its children, and its derivative with respect to each of them."""
-    __slots__ = ("data", "grad", "children", "local_grads", "mark")  # nothing else: a step makes thousands of them
+    """A number that knows its children, what it was computed from, and its derivative with respect to each of them."""
+    __slots__ = ("data", "grad", "children", "local_grads", "mark")  # no __dict__: a step makes thousands of these
 
     def __init__(self, data: float, children: Sequence[Value] = (), local_grads: Sequence[float] = ()) -> None:
         self.data = data
-        self.grad = 0.0  # d(loss)/d(this): how much the loss changes with it; backward() finds out
+        self.grad = 0.0  # d(root)/d(this), the root being what backward() is called on: the loss
         self.children = children
         self.local_grads = local_grads  # d(this)/d(child) for each child
         self.mark: object = None  # stamp of the last backward() that has seen it
@@ -119,7 +119,7 @@ class Value:
         """self to the power of other. Raises ValueError if it or its slope is not real, OverflowError if too large."""
         exponent = other.data if isinstance(other, Value) else other
         power = math.pow(self.data, exponent)
-        slope = exponent * math.pow(self.data, exponent - 1) if exponent else 0.0  # not 0 times infinity at 0 ** 0
+        slope = exponent * math.pow(self.data, exponent - 1) if exponent else 0.0  # 0 ** -1 would raise
         if isinstance(other, Value):
             return Value(power, (self, other), (slope, power * math.log(self.data)))
         return Value(power, (self,), (slope,))
@@ -154,16 +154,16 @@ class Value:
 
     def backward(self) -> None:
         """Add d(self)/d(node) to the grad of every node that self was computed from, and 1 to that of self."""
-        topo: list[Value] = []  # each node after its children: going back, its grad is whole before it is passed on
-        mark = object()  # the stamp of this call
-        stack = [(self, iter(self.children))]  # a walk without recursion: graphs are deeper than Python's stack
+        topo: list[Value] = []  # nodes, after their children: going back, a grad is whole before it is passed on
+        mark = object()  # the stamp of this call alone, so that there is nothing to clear afterwards
+        stack = [(self, iter(self.children))]  # a walk without recursion, to which Python sets a limit
         while stack:
             node, children = stack[-1]
-            for child in children:  # resumes after the child that it was left for
+            for child in children:  # an iterator: goes on after the child where it broke off
                 if child.mark is not mark:
                     child.mark = mark
-                    grandchildren = child.children
-                    if grandchildren:  # a leaf, such as a parameter, has nothing to pass on to
+                    grandchildren = child.children  # read once: a Dot makes this list anew each time
+                    if grandchildren:  # a leaf, such as a parameter, has none to pass a grad on to
                         stack.append((child, iter(grandchildren)))
                         break
             else:  # all children done
@@ -182,10 +182,10 @@ Vector = list[Value]
 Matrix = list[Vector]  # its rows
 
 class Dot(Value):
-    """The dot product of (n,) and (n,), a[0] * b[0] + a[1] * b[1] + ..., as one node where operators make 2n - 1.
+    """The dot product, (n,) and (n,) to (), a[0] * b[0] + a[1] * b[1] + ..., instead of the 2n - 1 nodes of that sum.
 
-    Fewer nodes take less time; the numbers are the same. The derivative towards a is b, and towards b it is a: it keeps
-    the two lists and copies nothing, so leave them and their data alone until backward() has been called.
+    Fewer nodes take less time; the numbers are the same. Its derivative with respect to a is b, and the other way
+    round: it keeps the two lists, so leave them and their data alone until backward() has been called.
     """
     __slots__ = ("a", "b")
 
@@ -193,7 +193,7 @@ class Dot(Value):
         total = 0.0
         for x, y in zip(a, b):  # not sum(): from Python 3.12 on it rounds differently
             total += x.data * y.data
-        self.data, self.grad, self.mark = total, 0.0, None
+        self.data, self.grad, self.mark = total, 0.0, None  # the rest of a Value is derived below
         self.a, self.b = a, b
 
     @property
@@ -201,7 +201,7 @@ class Dot(Value):
     @property
     def local_grads(self) -> list[float]: return [x.data for x in self.b + self.a]  # type: ignore[override]
 
-    def chain_rule(self) -> None:
+    def chain_rule(self) -> None:  # as Value's, without making the two lists
         grad = self.grad
         for x, y in zip(self.a, self.b):
             x.grad += y.data * grad
@@ -210,9 +210,9 @@ class Dot(Value):
 ######## Parameters: the knowledge of the model, random at first #######################################################
 
 def init_state_dict(config: Config, vocab_size: int) -> dict[str, Matrix]:
-    """The parameters by name: tables of vectors (rows, n_embd), and matrices (outputs, inputs) for linear().
+    """The parameters by name: tables with a row (n_embd,) for each token or position, and matrices (outputs, inputs).
 
-    Drawn from a normal distribution around 0, in the reference's order: with another, each gets another number.
+    Drawn from a normal distribution around 0, in the reference's order: another order would give each another number.
     """
     def matrix(nout: int, nin: int) -> Matrix:
         return [[Value(random.gauss(0, config.init_std)) for _ in range(nin)] for _ in range(nout)]
@@ -220,7 +220,7 @@ def init_state_dict(config: Config, vocab_size: int) -> dict[str, Matrix]:
     n_embd = config.n_embd
     state_dict = {"wte": matrix(vocab_size, n_embd)}  # weights of token embeddings: a row for each token
     state_dict["wpe"] = matrix(config.block_size, n_embd)  # of position embeddings: a row for each position
-    state_dict["lm_head"] = matrix(vocab_size, n_embd)  # language model head: from a vector to scores
+    state_dict["lm_head"] = matrix(vocab_size, n_embd)  # language model head: from a vector to a score for each token
     for li in range(config.n_layer):
         for name in ("attn_wq", "attn_wk", "attn_wv", "attn_wo"):  # query, key, value, output
             state_dict[f"layer{li}.{name}"] = matrix(n_embd, n_embd)
@@ -236,34 +236,34 @@ def linear(x: Vector, w: Matrix) -> Vector:
     return [Dot(row, x) for row in w]
 
 def exps_and_sum(logits: Vector) -> tuple[list[float], float]:
-    """exp(logit) for each of the logits (n,), and their sum (), both over the largest exp, which cancels out."""
+    """exp(logit - max_val) for each of the logits (n,), and the sum of these: in exp / sum, max_val cancels out."""
     max_val = max(logit.data for logit in logits)
-    exps = [math.exp(logit.data - max_val) for logit in logits]  # at most 1, so that none overflows
+    exps = [math.exp(logit.data - max_val) for logit in logits]  # at most 1: none overflows
     total = 0.0
-    for e in exps:
+    for e in exps:  # not sum(), as in Dot
         total += e
     return exps, total
 
 def softmax(logits: Vector) -> Vector:
-    """Turn scores (n,) into probabilities (n,): exp(logit) over the sum of all exp(logit), in 2n + 1 nodes."""
+    """Turn scores (n,) into probabilities (n,): exp(logit) over the sum of all exp(logit)."""
     exps, total = exps_and_sum(logits)
     nodes = [Value(e, (logit,), (e,)) for e, logit in zip(exps, logits)]  # exp is its own derivative
-    inverse = Value(1 / total, nodes, [-1 / total**2] * len(nodes))
+    inverse = Value(1 / total, nodes, [-1 / total**2] * len(nodes))  # total is their sum: 1 / total in one node
     return [e * inverse for e in nodes]
 
 def cross_entropy(logits: Vector, target_id: int) -> Value:
-    """-log(softmax(logits)[target_id]), (vocab_size,) to (), as one node: nobody reads the other probabilities.
+    """-log(softmax(logits)[target_id]), (vocab_size,) to (), as one node; inf if that probability is 0.
 
-    Its derivative towards each logit is that token's probability, less 1 for the target. It is inf where that is 0.
+    It is log(sum of exps) - logit of the target, so its derivatives are the probabilities, less 1 for the target.
     """
     exps, total = exps_and_sum(logits)
     probs = [e * (1 / total) for e in exps]
     loss = -math.log(probs[target_id]) if probs[target_id] else math.inf
-    probs[target_id] -= 1.0
-    return Value(loss, logits, probs)
+    slopes = [p - (i == target_id) for i, p in enumerate(probs)]
+    return Value(loss, logits, slopes)
 
 def rmsnorm(x: Vector) -> Vector:
-    """x / sqrt(mean(x**2) + 1e-5), (n,): numbers of size 1, whatever comes in. B. Zhang and R. Sennrich (2019)."""
+    """x / sqrt(mean(x**2) + 1e-5), (n,): scaled to a root mean square of 1. B. Zhang and R. Sennrich (2019)."""
     ms = Dot(x, x) * (1 / len(x))
     s = (ms + 1e-5) ** -0.5
     return [xi * s for xi in x]
@@ -277,8 +277,8 @@ def gpt(token_id: int, pos_id: int, keys: list[Matrix], values: list[Matrix],
     """
     tok_emb = state_dict["wte"][token_id]  # what the token is
     pos_emb = state_dict["wpe"][pos_id]  # where it stands
-    x = [t + p for t, p in zip(tok_emb, pos_emb)]  # (n_embd,), as is every x below
-    x = rmsnorm(x)  # once more than it seems: the residual connection passes this x on
+    x = [t + p for t, p in zip(tok_emb, pos_emb)]  # (n_embd,), as x is between the blocks
+    x = rmsnorm(x)  # though each block does it again: x_residual is this x
     head_dim = config.n_embd // config.n_head
     scale = 1 / head_dim**0.5  # or a longer vector would make for larger scores
     for li in range(config.n_layer):
@@ -289,11 +289,11 @@ def gpt(token_id: int, pos_id: int, keys: list[Matrix], values: list[Matrix],
         keys[li].append(linear(x, state_dict[f"layer{li}.attn_wk"]))  # key: what it can be found by
         values[li].append(linear(x, state_dict[f"layer{li}.attn_wv"]))  # value: what it tells those who find it
         x_attn: Vector = []
-        for hs in range(0, config.n_embd, head_dim):  # each head looks with its own part of these
+        for hs in range(0, config.n_embd, head_dim):  # each head has its own elements of these, hs to he
             he = hs + head_dim
             q_h = q[hs:he]
             attn_logits = [Dot(q_h, k[hs:he]) * scale for k in keys[li]]  # (pos_id + 1,): query meets each key
-            attn_weights = softmax(attn_logits)  # how much to take from each token so far
+            attn_weights = softmax(attn_logits)  # (pos_id + 1,): how much to take from each token so far
             x_attn += [Dot(attn_weights, [v[j] for v in values[li]]) for j in range(hs, he)]  # weighted mean
         x = linear(x_attn, state_dict[f"layer{li}.attn_wo"])  # mix what the heads have found
         x = [a + b for a, b in zip(x, x_residual)]  # residual connection: a block adds to x, it does not replace it
@@ -301,8 +301,8 @@ def gpt(token_id: int, pos_id: int, keys: list[Matrix], values: list[Matrix],
         x_residual = x
         x = rmsnorm(x)
         x = linear(x, state_dict[f"layer{li}.mlp_fc1"])  # (4 * n_embd,)
-        live = [xi.data > 0 for xi in x]  # the others are 0 to fc2, forward and backward: leave out half of its work
-        x = [xi.relu() for xi in compress(x, live)]  # without relu, fc1 and fc2 would amount to one matrix
+        live = [not xi.data <= 0 for xi in x]  # relu makes the others 0, and their slopes: fc2 can leave them out
+        x = [xi.relu() for xi in compress(x, live)]  # (live units,); without relu, fc1 and fc2 would be one matrix
         x = [Dot(list(compress(row, live)), x) for row in state_dict[f"layer{li}.mlp_fc2"]]  # (n_embd,)
         x = [a + b for a, b in zip(x, x_residual)]
     return linear(x, state_dict["lm_head"])  # (vocab_size,)
@@ -314,14 +314,14 @@ def empty_cache(config: Config) -> tuple[list[Matrix], list[Matrix]]:
 ######## Training: let there be a loss, and Adam, the optimizer that lowers it #########################################
 
 def forward(tokens: Sequence[int], state_dict: dict[str, Matrix], config: Config) -> Value:
-    """The loss on a document, in nats: the mean of -log(probability that the model gives to the token that is next)."""
+    """The loss on a document, in nats: the mean of -log(probability that the model gives to the next token)."""
     n = min(config.block_size, len(tokens) - 1)  # what lies beyond is not read
     keys, values = empty_cache(config)
     losses = []
     for pos_id in range(n):
         token_id, target_id = tokens[pos_id], tokens[pos_id + 1]  # what the model sees, what it should foresee
         logits = gpt(token_id, pos_id, keys, values, state_dict, config)
-        losses.append(cross_entropy(logits, target_id))  # 0 if the model was sure of it, inf if it ruled it out
+        losses.append(cross_entropy(logits, target_id))  # 0 if the target was certain, inf if ruled out
     return sum(losses, Value(0.0)) * (1 / n)  # may yours be low
 
 def train(docs: Sequence[str], tokenizer: Tokenizer, state_dict: dict[str, Matrix], config: Config
@@ -340,7 +340,7 @@ def train(docs: Sequence[str], tokenizer: Tokenizer, state_dict: dict[str, Matri
             raise FloatingPointError(f"loss is {loss.data} at step {step + 1}: lower learning_rate or init_std")
         loss.backward()  # now the grad of each parameter says which way the loss rises
         lr_t = config.learning_rate * (1 - step / config.num_steps)  # learning rate decay: shorter and shorter steps
-        bc1, bc2 = 1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1)  # bias correction of means that start from 0
+        bc1, bc2 = 1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1)  # make up for means that start from 0
         for i, p in enumerate(params):
             m_buf[i] = m = beta1 * m_buf[i] + (1 - beta1) * p.grad
             v_buf[i] = v = beta2 * v_buf[i] + (1 - beta2) * (p.grad * p.grad)
@@ -351,12 +351,12 @@ def train(docs: Sequence[str], tokenizer: Tokenizer, state_dict: dict[str, Matri
 ######## Inference: may the model babble back to us ####################################################################
 
 def sample(tokenizer: Tokenizer, state_dict: dict[str, Matrix], config: Config) -> str:
-    """A new document, drawn token by token up to bos or block_size. Raises FloatingPointError if probabilities fail."""
+    """A new document, drawn token by token up to bos or block_size. FloatingPointError if probabilities are nan."""
     keys, values = empty_cache(config)
     token_id, tokens = tokenizer.bos, []
     for pos_id in range(config.block_size):
         logits = gpt(token_id, pos_id, keys, values, state_dict, config)
-        probs = [p.data for p in softmax([logit / config.temperature for logit in logits])]  # low widens the gaps
+        probs = [p.data for p in softmax([logit / config.temperature for logit in logits])]  # below 1: wider gaps
         if math.isnan(probs[0]):  # and with it all the others, through their sum
             raise FloatingPointError("probabilities are nan: lower learning_rate or init_std, or raise temperature")
         [token_id] = random.choices(range(tokenizer.vocab_size), probs)
@@ -377,20 +377,20 @@ def run(path: str, config: Config) -> None:
     print(f"vocab size: {tokenizer.vocab_size}")
     state_dict = init_state_dict(config, tokenizer.vocab_size)
     print(f"num params: {sum(len(row) for matrix in state_dict.values() for row in matrix)}")
-    for step, loss in train(docs, tokenizer, state_dict, config):
-        print(f"step {step:4d} / {config.num_steps:4d} | loss {loss:.4f}", end="\r", flush=True)  # over the last
+    for step, loss in train(docs, tokenizer, state_dict, config):  # each line is printed over the one before
+        print(f"step {step:4d} / {config.num_steps:4d} | loss {loss:.4f}", end="\r", flush=True)
     print("\n--- inference (new, hallucinated names) ---")
     for sample_idx in range(config.num_samples):
         print(f"sample {sample_idx + 1:2d}: {sample(tokenizer, state_dict, config)}")
 
 class OneLineParser(argparse.ArgumentParser):
-    """argparse, with its errors on one line: without the usage above, or line ends from what was typed."""
+    """argparse, with its errors on one line: no usage before it, no line ends copied from argv."""
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {' '.join(message.split())}; --help lists what there is\n")
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; argv defaults to sys.argv[1:]. Returns the exit status: 0, or as a shell has it 130 after Ctrl-C and
-    141 after a closed pipe. Errors are SystemExit and one line on stderr: 2 for a mistake in argv or the input, else 1.
+    """The command; argv defaults to sys.argv[1:]. Returns the exit status: 0 or, as in a shell, 130 after Ctrl-C, 141
+    after a closed pipe. Errors are SystemExit and one line on stderr: 1 if the output cannot be written, else 2.
     """
     description = "Train a GPT on a text file, then let it write more of the kind."
     parser = OneLineParser(prog="microgpt", description=description, allow_abbrev=False)
@@ -399,7 +399,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         flag, kind = "--" + f.name.replace("_", "-"), type(f.default)
         about = f"{f.metadata['meaning']} ({kind.__name__} in {f.metadata['interval']}, default {f.default})"
         parser.add_argument(flag, type=kind, default=f.default, metavar="X", help=about)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # as it is, unless somebody has replaced or closed it
+    if isinstance(sys.stdout, io.TextIOWrapper):  # it is one, unless somebody has replaced or closed it
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # the reference's bytes, whatever this system prefers
     try:
         try:
@@ -407,7 +407,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             path = settings.pop("input")
             run(path, Config(**settings))
         finally:
-            print(end="", flush=True)  # or errors in writing would come at exit, too late for the lines below
+            print(end="", flush=True)  # at exit, an error in writing would come too late for the lines below
     except KeyboardInterrupt:
         return 130
     except OSError as error:  # from writing: load_docs makes ValueErrors of its own

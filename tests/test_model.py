@@ -142,6 +142,14 @@ def test_silent_units(config, state_dict):
         assert data(logits) == pytest.approx(from_scratch(TOKENS[:3], state_dict, config), rel=1e-12, abs=1e-13)
 
 
+def test_nan_in_a_hidden_unit_is_not_silenced():
+    """A comparison that takes nan for a silent unit: the reference's loss is nan then, and ours would look healthy."""
+    config = Config(block_size=4)
+    state_dict = seeded(config)
+    state_dict["layer0.mlp_fc1"][7][3].data = math.nan
+    assert math.isnan(forward([8, 1, 2, 8], state_dict, config).data)
+
+
 def test_gpt_extends_the_cache_by_one_row_a_layer(config, state_dict):
     keys, values = empty_cache(config)
     for pos_id, token_id in enumerate(TOKENS):
