@@ -105,6 +105,14 @@ def test_no_golden_file_is_left_over():
     assert {path.name for path in GOLDEN.iterdir()} == known
 
 
+def test_the_output_that_the_readme_shows():
+    """An example that nobody has run: it is the default run's, on a terminal, where each step line covers the last."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"```\n(num docs: .*?)```", readme, re.DOTALL)[1].splitlines()
+    printed = (GOLDEN / "default.stdout.txt").read_bytes().decode().split("\n")
+    assert shown == [line.rstrip("\r").split("\r")[-1] for line in printed[: len(shown)]]
+
+
 def test_python_floats_are_doubles():
     """What all of this rests on."""
     assert sys.float_info.mant_dig == 53
