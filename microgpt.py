@@ -7,6 +7,7 @@ itself a port of microgpt.py by Andrej Karpathy: with the same input and setting
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import math
 import os
@@ -401,7 +402,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.add_argument(flag, type=kind, default=f.default, metavar="X", help=about)
     if isinstance(sys.stdout, io.TextIOWrapper):  # it is one, unless somebody has replaced or closed it
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # the reference's bytes, whatever this system prefers
+    thresholds = gc.get_threshold() if hasattr(gc, "get_threshold") else ()  # PyPy's collector has none
     try:
+        if thresholds:
+            gc.set_threshold(100_000)  # a graph is thousands of objects and no cycle: do not search it so often
         try:
             settings = vars(parser.parse_args(argv))
             path = settings.pop("input")
@@ -419,6 +423,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.exit(2, f"{parser.prog}: error: not enough memory; lower n_embd, n_layer or block_size\n")
     except (ValueError, FloatingPointError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
+    finally:
+        if thresholds:
+            gc.set_threshold(*thresholds)
     return 0
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ are medians over the rounds, ratios are formed within a round, and behind each s
 """
 
 import argparse
+import gc
 import json
 import math
 import os
@@ -178,6 +179,8 @@ def softmax(z):
 
 
 def worker(name, path, steps, settings):
+    if hasattr(gc, "set_threshold"):
+        gc.set_threshold(100_000)  # for all contestants, as microgpt.main() does
     config = microgpt.Config(**settings)
     microgpt.random.seed(config.seed)
     docs = microgpt.load_docs(path)

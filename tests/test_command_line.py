@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import gc
 import os
 import re
 import signal
@@ -138,6 +139,42 @@ def test_every_setting_is_a_flag_that_reaches_the_run(monkeypatch, docs_txt):
     assert all(
         type(a) is type(b) for a, b in zip(dataclasses.astuple(seen[0][1]), dataclasses.astuple(microgpt.Config()))
     )
+
+
+@pytest.mark.skipif(not hasattr(gc, "get_threshold"), reason="this interpreter's collector has no thresholds")
+def test_the_collector_is_left_as_it_was(monkeypatch):
+    """A caller of main() whose own cycles are not collected any more, after a run or after an error."""
+    before, during = gc.get_threshold(), []
+
+    def run(path, config):
+        during.append(gc.get_threshold()[0])
+        if config.seed == 1:
+            raise ValueError
+
+    monkeypatch.setattr(microgpt, "run", run)
+    assert microgpt.main([]) == 0
+    assert gc.get_threshold() == before
+    with pytest.raises(SystemExit):
+        microgpt.main(["--seed", "1"])
+    assert gc.get_threshold() == before
+    assert min(during) > before[0] and gc.isenabled()
+
+
+@pytest.mark.skipif(not hasattr(gc, "get_threshold"), reason="this interpreter does not count references")
+def test_a_graph_is_freed_without_the_collector():
+    """A cycle in the graph, or in backward() itself: main() lets the collector run so rarely that memory would grow."""
+    x = microgpt.Value(2.0)
+    config = microgpt.Config(n_embd=4, n_head=2)
+    state_dict = microgpt.init_state_dict(config, 4)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            (x * x + x).log().backward()
+            microgpt.forward([3, 0, 1, 3], state_dict, config).backward()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_settings_change_the_output(command, docs_txt):
