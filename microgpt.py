@@ -125,6 +125,7 @@ class Value:
             return Value(power, (self, other), (slope, power * math.log(self.data)))
         return Value(power, (self,), (slope,))
 
+    # log and exp are for graphs of your own: the model has them inside softmax() and cross_entropy().
     def log(self) -> Value:
         """The natural logarithm; -inf of 0, as in the reference. Raises ValueError below 0."""
         if self.data == 0:

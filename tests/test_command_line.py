@@ -30,6 +30,7 @@ def assert_one_line(done, *words, status=2):
     text = done.stderr.decode()
     assert done.returncode == status, text
     assert text.startswith("microgpt: error: ") and text.endswith("\n") and text.count("\n") == 1
+    assert "[Errno" not in text  # the reason in words, and the file named once
     for word in words:
         assert str(word) in text
 
