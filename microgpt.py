@@ -21,26 +21,26 @@ import random_compat as random  # the file beside this one: CPython's random, th
 
 ######## Settings: whatever can be chosen, in one place ################################################################
 
-def setting(default: float, interval: str, meaning: str) -> Any:
-    """A field of Config. Its interval is checked below, and --help prints it with the meaning."""
-    return field(default=default, metadata={"interval": interval, "meaning": meaning})
+def setting(default: float, interval: str, group: str, meaning: str) -> Any:
+    """A field of Config. Its interval is checked below; --help prints it with the meaning, under the group's name."""
+    return field(default=default, metadata={"interval": interval, "group": group, "meaning": meaning})
 
 @dataclass(frozen=True)
 class Config:
     """The settings. Raises ValueError for one outside its interval, and for an n_embd that n_head does not divide."""
-    n_embd: int = setting(16, "[1, inf)", "embedding dimension: length of the vector that stands for a token")
-    n_head: int = setting(4, "[1, inf)", "number of attention heads; n_embd must be a multiple of it")
-    n_layer: int = setting(1, "[1, inf)", "number of layers, each an attention block and an MLP block")
-    block_size: int = setting(16, "[1, inf)", "maximum sequence length: documents are cut there, samples end there")
-    init_std: float = setting(0.08, "[0, inf)", "standard deviation of the parameters at the start")
-    learning_rate: float = setting(0.01, "[0, inf)", "learning rate at the start; falls towards 0 in a straight line")
-    beta1: float = setting(0.85, "[0, 1)", "Adam: decay rate of the running mean of gradients")
-    beta2: float = setting(0.99, "[0, 1)", "Adam: decay rate of the running mean of squared gradients")
-    eps_adam: float = setting(1e-8, "(0, inf)", "Adam: added to what it divides by, which may be zero")
-    num_steps: int = setting(1000, "[0, inf)", "number of training steps, one document each")
-    temperature: float = setting(0.5, "(0, inf)", "temperature of sampling: low is cautious, high is creative")
-    num_samples: int = setting(20, "[0, inf)", "number of documents to sample after training")
-    seed: int = setting(42, "(-inf, inf)", "seed of the random numbers; a minus sign makes no difference")
+    n_embd: int = setting(16, "[1, inf)", "model", "embedding dimension: length of the vector that stands for a token")
+    n_head: int = setting(4, "[1, inf)", "model", "number of attention heads; n_embd must be a multiple of it")
+    n_layer: int = setting(1, "[1, inf)", "model", "number of layers, each an attention block and an MLP block")
+    block_size: int = setting(16, "[1, inf)", "model", "maximum sequence length: what is longer is cut there")
+    init_std: float = setting(0.08, "[0, inf)", "model", "standard deviation of the parameters at the start")
+    learning_rate: float = setting(0.01, "[0, inf)", "training", "learning rate: at the start; it falls evenly to 0")
+    beta1: float = setting(0.85, "[0, 1)", "training", "Adam: decay rate of the running mean of gradients")
+    beta2: float = setting(0.99, "[0, 1)", "training", "Adam: decay rate of the running mean of squared gradients")
+    eps_adam: float = setting(1e-8, "(0, inf)", "training", "Adam: added to what it divides by, which may be zero")
+    num_steps: int = setting(1000, "[0, inf)", "training", "number of training steps, one document each")
+    temperature: float = setting(0.5, "(0, inf)", "sampling", "temperature: low is cautious, high is creative")
+    num_samples: int = setting(20, "[0, inf)", "sampling", "number of documents to sample after training")
+    seed: int = setting(42, "(-inf, inf)", "data", "seed of the random numbers; a minus sign makes no difference")
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -250,7 +250,7 @@ def softmax(logits: Vector) -> Vector:
     """Turn scores (n,) into probabilities (n,): exp(logit) over the sum of all exp(logit)."""
     exps, total = exps_and_sum(logits)
     nodes = [Value(e, (logit,), (e,)) for e, logit in zip(exps, logits)]  # exp is its own derivative
-    inverse = Value(1 / total, nodes, [-1 / total**2] * len(nodes))  # total is their sum: 1 / total in one node
+    inverse = Value(1 / total, nodes, [-(total**-2)] * len(nodes))  # total is their sum: 1 / total in one node
     return [e * inverse for e in nodes]
 
 def cross_entropy(logits: Vector, target_id: int) -> Value:
@@ -339,7 +339,8 @@ def train(docs: Sequence[str], tokenizer: Tokenizer, state_dict: dict[str, Matri
     for step in range(config.num_steps):
         loss = forward(tokenizer.encode(docs[step % len(docs)]), state_dict, config)
         if not math.isfinite(loss.data):
-            raise FloatingPointError(f"loss is {loss.data} at step {step + 1}: lower learning_rate or init_std")
+            causes = "learning_rate or init_std" if step else "init_std"  # before step 1 there was no rate
+            raise FloatingPointError(f"loss is {loss.data} at step {step + 1}: lower {causes}")
         loss.backward()  # now the grad of each parameter says which way the loss rises
         lr_t = config.learning_rate * (1 - step / config.num_steps)  # learning rate decay: shorter and shorter steps
         bc1, bc2 = 1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1)  # make up for means that start from 0
@@ -360,7 +361,8 @@ def sample(tokenizer: Tokenizer, state_dict: dict[str, Matrix], config: Config) 
         logits = gpt(token_id, pos_id, keys, values, state_dict, config)
         probs = [p.data for p in softmax([logit / config.temperature for logit in logits])]  # below 1: wider gaps
         if math.isnan(probs[0]):  # and with it all the others, through their sum
-            raise FloatingPointError("probabilities are nan: lower learning_rate or init_std, or raise temperature")
+            raise FloatingPointError(f"probabilities are nan after step {config.num_steps}: "
+                                     "lower learning_rate or init_std, or raise temperature")
         [token_id] = random.choices(range(tokenizer.vocab_size), probs)
         if token_id == tokenizer.bos:
             break
@@ -390,23 +392,31 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {' '.join(message.split())}; --help lists what there is\n")
 
+def command_line() -> OneLineParser:
+    """The flags: one for each field of Config. Usage and titles are set here, as argparse's differ between versions."""
+    about = "Train a GPT on a text file, then let it write more of the kind."
+    parser = OneLineParser("microgpt", "%(prog)s [input] [--setting X ...]", about, allow_abbrev=False, add_help=False)
+    groups = {title: parser.add_argument_group(title) for title in ("data", "model", "training", "sampling")}
+    about = "UTF-8 text, one document a line (default input.txt)"
+    groups["data"].add_argument("input", nargs="?", default="input.txt", help=about)
+    for f in fields(Config):
+        flag, kind = "--" + f.name.replace("_", "-"), type(f.default)
+        about = f"{f.metadata['meaning']} ({kind.__name__} in {f.metadata['interval']}, default {f.default})"
+        groups[f.metadata["group"]].add_argument(flag, type=kind, default=f.default, metavar="X", help=about)
+    parser.add_argument_group("help").add_argument("-h", "--help", action="help", help="print this and exit")
+    return parser
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; argv defaults to sys.argv[1:]. Returns the exit status: 0 or, as in a shell, 130 after Ctrl-C, 141
     after a closed pipe. Errors are SystemExit and one line on stderr: 1 if the output cannot be written, else 2.
     """
-    description = "Train a GPT on a text file, then let it write more of the kind."
-    parser = OneLineParser(prog="microgpt", description=description, allow_abbrev=False)
-    parser.add_argument("input", nargs="?", default="input.txt", help="UTF-8, one document a line (default: input.txt)")
-    for f in fields(Config):
-        flag, kind = "--" + f.name.replace("_", "-"), type(f.default)
-        about = f"{f.metadata['meaning']} ({kind.__name__} in {f.metadata['interval']}, default {f.default})"
-        parser.add_argument(flag, type=kind, default=f.default, metavar="X", help=about)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # it is one, unless somebody has replaced or closed it
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # the reference's bytes, whatever this system prefers
     thresholds = gc.get_threshold() if hasattr(gc, "get_threshold") else ()  # PyPy's collector has none
     try:
+        parser = command_line()
         if thresholds:
             gc.set_threshold(100_000)  # a graph is thousands of objects and no cycle: do not search it so often
+        if isinstance(sys.stdout, io.TextIOWrapper):  # it is one, unless somebody has replaced or closed it
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # the reference's bytes on every system
         try:
             settings = vars(parser.parse_args(argv))
             path = settings.pop("input")

@@ -115,6 +115,7 @@ def test_help(command):
     assert (done.returncode, done.stderr) == (0, b"")
     text = done.stdout.decode()
     assert max(map(len, text.splitlines())) <= 80
+    assert re.findall(r"^(\w+):$", text, re.MULTILINE) == ["data", "model", "training", "sampling", "help"]
     flat = " ".join(text.split())
     assert "input.txt" in flat
     for f in dataclasses.fields(microgpt.Config):
