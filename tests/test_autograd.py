@@ -243,12 +243,35 @@ def test_zero_in_and_out():
 
 
 def test_depth():
-    """Recursion: 200,000 nodes in a row are deeper than Python's stack, on the way back and when the graph is freed."""
+    """Recursion: a million nodes in a row are deeper than any stack, on the way back and when the graph is freed."""
     x = y = Value(0.5)
-    for _ in range(200_000):
+    for _ in range(1_000_000):
         y = y + 1e-6
     y.backward()
     assert x.grad == 1.0
+    del y  # frees them all, each held by the next alone
+    one, z = Value(1.0), x
+    for _ in range(100_000):
+        z = Dot([z, one], [one, x])  # z * one + one * x: 0.5 more each time
+    z.backward()
+    assert (x.grad, one.grad) == (1.0 + 1.0 + 100_000, sum(z + 0.5 for z in [0.5 + 0.5 * i for i in range(100_000)]))
+    del z
+
+
+def test_the_worked_example_of_micrograd():
+    """A peer's own numbers (the README of github.com/karpathy/micrograd): 24.7041, 138.8338, 645.5773. They come from
+    all its operations in one graph, in which most nodes are used more than once."""
+    a, b = Value(-4.0), Value(2.0)
+    total = a + b
+    product = a * b + b**3
+    total = total + (total + 1)
+    total = total + (1 + total + (-a))
+    product = product + (product * 2 + (b + a).relu())
+    product = product + (3 * product + (b - a).relu())
+    squared = (total - product) ** 2
+    result = squared / 2.0 + 10.0 / squared
+    result.backward()
+    assert [f"{x:.4f}" for x in (result.data, a.grad, b.grad)] == ["24.7041", "138.8338", "645.5773"]
 
 
 # The fused and the composed pieces

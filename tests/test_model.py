@@ -1,8 +1,10 @@
 """What the parts of the model promise, each checked by itself."""
 
 import dataclasses
+import itertools
 import math
 import random
+import re
 import subprocess
 import sys
 
@@ -319,18 +321,80 @@ def test_training_lowers_the_loss():
     assert losses[0] > 1.5 and losses[-1] < 0.4
 
 
-@pytest.mark.parametrize(
-    "settings", [{"learning_rate": 1e200}, {"init_std": 1e200}, {"learning_rate": 1e300, "num_steps": 1}]
-)
-def test_divergence_is_reported(settings):
-    """A run that goes on with nan: the reference prints `loss NaN` for the rest of it and then samples its first
-    letter."""
-    config = Config(**{"num_steps": 4, **settings})
-    tokenizer = Tokenizer(DOCS)
-    state_dict = seeded_for(tokenizer, config)
-    with pytest.raises(FloatingPointError, match="lower learning_rate or init_std"):
-        list(train(DOCS, tokenizer, state_dict, config))
-        sample(tokenizer, state_dict, config)
+INPUT = ROOT / "input.txt"
+BOTH = "lower learning_rate or init_std"
+THREE = BOTH + ", or raise temperature"
+A = "a" * 16  # what the reference samples where all probabilities are NaN: its first character, up to the block size
+DIVERGING = [  # settings, losses of microgpt.js and its first sample, the line with which microgpt.py ends
+    ({"learning_rate": 1e6}, "3.1416701487246295 Infinity NaN NaN", A, f"loss is inf at step 2: {BOTH}"),
+    ({"learning_rate": 1e200}, "3.1416701487246295 3.295836866004329 NaN NaN", A, f"loss is nan at step 3: {BOTH}"),
+    ({"learning_rate": 1e308}, "3.1416701487246295 NaN NaN NaN", A, f"loss is nan at step 2: {BOTH}"),
+    ({"learning_rate": 1.0}, "3.1416701487246295 Infinity NaN NaN", A, f"loss is inf at step 2: {BOTH}"),
+    ({"learning_rate": 1e308, "num_steps": 1}, "3.1416701487246295", A, f"probabilities are nan after step 1: {THREE}"),
+    ({"init_std": 1e200}, "3.295836866004329 NaN NaN NaN", A, f"loss is nan at step 2: {BOTH}"),
+    ({"init_std": 1e308}, "NaN NaN NaN NaN", A, "loss is nan at step 1: lower init_std"),
+    ({"init_std": 1e100}, "Infinity NaN NaN NaN", A, "loss is inf at step 1: lower init_std"),
+    ({"init_std": 10.0}, "Infinity NaN NaN NaN", A, "loss is inf at step 1: lower init_std"),
+    ({"init_std": 1e308, "num_steps": 0}, "", A, f"probabilities are nan after step 0: {THREE}"),
+    ({"temperature": 1e-320, "num_steps": 0}, "", A, f"probabilities are nan after step 0: {THREE}"),
+]
+STABLE = [  # settings that look as bad, losses of microgpt.js and its first sample: microgpt.py goes through with them
+    ({"init_std": 0.0}, "3.295836866004329 3.295836866004329 3.295836866004329 3.295836866004329", "ownlh"),
+    ({"init_std": 1e-320}, "3.295836866004329 3.295836866004329 3.295836866004329 3.295836866004329", "ownlh"),
+    ({"init_std": 1e200, "num_steps": 0}, "", "ownlh"),
+    ({"init_std": 1.0, "learning_rate": 0.3},
+     "192.1995056393529 124.32095208648998 407.36536957127475 281.51971052341395", "hegiigibiqibiege"),
+    ({"learning_rate": 0.5}, "3.1416701487246295 60.87815373323838 26.359289116576633 123.8608479047747", "hht"),
+    ({"learning_rate": 0.3}, "3.1416701487246295 16.539570887365322 12.613003795045097 21.844553278772118",
+     "traarrnrnranranr"),
+    ({"learning_rate": 5e-324}, "3.1416701487246295 3.1811818013535147 3.365667651082872 3.1837181509895194", "pxnng"),
+    ({"eps_adam": 5e-324}, "3.1416701487246295 3.1723490140825206 3.3467013258889797 3.126772255887501", "pxolf"),
+    ({"eps_adam": 1e300}, "3.1416701487246295 3.1811818013535147 3.365667651082872 3.1837181509895194", "pxnng"),
+    ({"beta1": 0.9999999999999999}, "3.1416701487246295 3.172349484739904 3.3489832822029006 3.1254739889205263",
+     "pxolg"),
+    ({"beta2": 0.9999999999999999}, "3.1416701487246295 3.172349484739904 3.346646965381958 3.126805099940233",
+     "pxolf"),
+    ({"beta1": 0.0, "beta2": 0.0}, "3.1416701487246295 3.172349484739904 3.3246723754910015 3.1503633659996213",
+     "pxome"),
+    ({"temperature": 1e300, "num_steps": 1}, "3.1416701487246295", "ownlh"),
+    ({"temperature": 1e-300, "num_steps": 1}, "3.1416701487246295", "jpjpyjjjpyrjpbj"),
+]  # fmt: skip
+
+
+def losses_of_the_reference(text):
+    return [float({"Infinity": "inf", "NaN": "nan"}.get(word, word)) for word in text.split()]
+
+
+def argv_of(settings):
+    settings = {"num_steps": 4, "num_samples": 1, **settings}
+    return [str(INPUT), *(f"--{name.replace('_', '-')}={value}" for name, value in settings.items())]
+
+
+@pytest.mark.parametrize("settings, reference, first_sample, line", DIVERGING, ids=lambda value: str(value)[:40])
+def test_divergence_ends_with_one_line(settings, reference, first_sample, line, capsys):
+    """A traceback; a page of nan, which is what the reference prints, up to the last step, before it samples its first
+    character throughout; a line that does not say when, what and what to do; a run that is stopped too early."""
+    expected = losses_of_the_reference(reference)
+    with pytest.raises(SystemExit) as stopped:
+        microgpt.main(argv_of(settings))
+    out, err = capsys.readouterr()
+    assert (stopped.value.code, err) == (2, f"microgpt: error: {line}\n")
+    finite = list(itertools.takewhile(math.isfinite, expected))
+    printed = re.findall(r"step +(\d+) / +\d+ \| loss (.*?)\r", out)
+    assert printed == [(str(i + 1), f"{loss:.4f}") for i, loss in enumerate(finite)]
+    if finite != expected:
+        first_bad = expected[len(finite)]
+        assert f"loss is {first_bad} at step {len(finite) + 1}:" in line
+
+
+@pytest.mark.parametrize("settings, reference, first_sample", STABLE, ids=lambda value: str(value)[:40])
+def test_what_stays_finite_is_not_refused(settings, reference, first_sample, capsys):
+    """A bound on a setting, a loss or a gradient that stops a run which the reference finishes with numbers."""
+    assert microgpt.main(argv_of(settings)) == 0
+    out, err = capsys.readouterr()
+    losses = [f"{loss:.4f}" for loss in losses_of_the_reference(reference)]
+    assert (re.findall(r"\| loss (.*?)\r", out), out.split("\n")[-2]) == (losses, f"sample  1: {first_sample}")
+    assert err == ""
 
 
 def test_a_probability_of_0_is_reported():

@@ -1,5 +1,6 @@
 """The pinned generator against CPython's own, call for call, and against the numbers its authors published."""
 
+import hashlib
 import inspect
 import random as stdlib
 import subprocess
@@ -15,14 +16,58 @@ LONG_SEEDS = [2**19937 + 5, 2**19968 - 1, 2**19968, -(3**20000)]  # 624 words, a
 
 
 def test_published_vector():
-    """The ten first outputs in mt19937ar.out, made by its authors' C program with init_by_array {0x123, 0x234,
-    0x345, 0x456}:
-    a wrong constant, shift or mask in seeding, twisting or tempering changes them."""
+    """mt19937ar.out, made by its authors' C program with init_by_array {0x123, 0x234, 0x345, 0x456}: the first thirty
+    of 1,000 ints, and the first ten of the floats that follow them there. A wrong constant, shift or mask in seeding,
+    twisting or tempering changes them."""
     seed = 0x123 | 0x234 << 32 | 0x345 << 64 | 0x456 << 96
-    published = [1067595299, 955945823, 477289528, 4107218783, 4228976476,
-                 3344332714, 3355579695, 227628506, 810200273, 2591290167]  # fmt: skip
+    ints = [1067595299, 955945823, 477289528, 4107218783, 4228976476, 3344332714, 3355579695, 227628506, 810200273,
+            2591290167, 2560260675, 3242736208, 646746669, 1479517882, 4245472273, 1143372638, 3863670494, 3221021970,
+            1773610557, 1138697238, 1421897700, 1269916527, 2859934041, 1764463362, 3874892047, 3965319921, 72549643,
+            2383988930, 2600218693, 3237492380]  # fmt: skip
+    floats = ["0.76275443", "0.99000644", "0.98670464", "0.10143112", "0.27933125",
+              "0.69867227", "0.94218740", "0.03427201", "0.78842173", "0.28180608"]  # fmt: skip
     generator = random_compat.Random(seed)
-    assert [generator.getrandbits(32) for _ in published] == published
+    assert [generator.getrandbits(32) for _ in range(1000)][:30] == ints
+    assert [f"{generator.getrandbits(32) / 2**32:.8f}" for _ in floats] == floats
+
+
+def test_cpythons_reference_vector():
+    """CPython's test_strong_reference_implementation: the last ten of 2,000 floats, times 2**53, of the authors'
+    genrand_res53(). A float made from other bits of the same words."""
+    expected = [0x0EAB3258D2231F, 0x1B89DB315277A5, 0x1DB622A5518016, 0x0B7F9AF0D575BF, 0x029E4C4DB82240,
+                0x04961892F5D673, 0x02B291598E4589, 0x11388382C15694, 0x02DAD977C9E1FE, 0x191D96D4D334C6]  # fmt: skip
+    generator = random_compat.Random(61731 | 24903 << 32 | 614 << 64 | 42143 << 96)
+    assert [generator.random() * 2**53 for _ in range(2000)][-10:] == expected
+
+
+def test_cpythons_guaranteed_sequences():
+    """CPython's test_guaranteed_stable: two seeds whose sequences it promises for all versions. The second is a text,
+    which CPython turns into an int as below, and this module refuses: it is a key of 83 bytes."""
+    generator = random_compat.Random()
+    generator.seed(3456147, version=1)
+    expected = ["0x1.ac362300d90d2p-1", "0x1.9d16f74365005p-1", "0x1.1ebb4352e4c4dp-1", "0x1.1a7422abf9c11p-1"]
+    assert [generator.random().hex() for _ in expected] == expected
+    text = b"the quick brown fox"
+    generator.seed(int.from_bytes(text + hashlib.sha512(text).digest(), "big"))
+    expected = ["0x1.1239ddfb11b7cp-3", "0x1.b3cbb5c51b120p-4", "0x1.8c4f55116b60fp-1", "0x1.63eb525174a27p-1"]
+    assert [generator.random().hex() for _ in expected] == expected
+
+
+def test_the_first_draws_of_seed_42():
+    """What CPython 3.11 to 3.13 draw, in digits: the standard library that the other tests compare with may change."""
+    draws = {
+        "random": ((), 0.6394267984578837),
+        "gauss": ((0, 1), -0.14409032957792836),
+        "getrandbits": ((64,), 2053695854357871005),
+    }
+    for name, (arguments, expected) in draws.items():
+        assert getattr(random_compat.Random(42), name)(*arguments) == pytest.approx(expected, rel=1e-15), name
+    assert random_compat.Random(42).choices(range(10), k=5) == [6, 0, 2, 2, 7]
+    assert random_compat.Random(42).choices("abc", [1, 2, 3], k=5) == ["c", "a", "b", "b", "c"]
+    generator, ten = random_compat.Random(42), list(range(10))
+    assert [generator.random() for _ in range(3)][1:] == [0.025010755222666936, 0.27502931836911926]
+    random_compat.Random(42).shuffle(ten)
+    assert ten == [7, 3, 2, 8, 5, 6, 9, 4, 0, 1]
 
 
 @pytest.mark.parametrize("seed", SEEDS + LONG_SEEDS, ids=lambda seed: f"{seed.bit_length()} bits, {seed < 0}")
