@@ -184,7 +184,7 @@ def main():
         copies = queue.Queue()
         for i in range(arguments.jobs):
             place = pathlib.Path(folder, str(i))
-            shutil.copytree(ROOT, place, ignore=shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build"))
+            shutil.copytree(ROOT, place, ignore=shutil.ignore_patterns(".git", ".venv", ".tox", "__pycache__"))
             copies.put(place)
         if not survives(place):
             sys.exit("mutants: the tests fail without any change")

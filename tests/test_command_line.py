@@ -268,13 +268,49 @@ def test_ctrl_c_while_loading(tmp_path, ctrl_c):
     assert (process.returncode, out, err) == (130, b"", b"")
 
 
-@pytest.mark.parametrize("steps", ["100000", "3"])
-def test_a_closed_pipe(docs_txt, steps):
-    """`microgpt | head -n 1`: a BrokenPipeError, or "Exception ignored" when Python flushes stdout at the end."""
-    command = [sys.executable, str(PROGRAM), str(docs_txt), "--num-steps", steps]
+ENDLESS_TRAINING = ("--num-steps", "10000000", "--n-embd", "4", "--n-head", "1")
+ENDLESS_SAMPLING = ("--num-steps", "1", "--num-samples", "10000000", "--n-embd", "4", "--n-head", "1")
+
+
+@pytest.mark.parametrize(
+    "arguments, moment",
+    [(ENDLESS_TRAINING, rb"num docs"), (ENDLESS_TRAINING, rb"step +5 /"), (ENDLESS_SAMPLING, rb"sample +9:")],
+    ids=["first line", "training", "sampling"],
+)
+@pytest.mark.parametrize("unbuffered", [(), ("-u",)], ids=["buffered", "unbuffered"])
+def test_ctrl_c(docs_txt, ctrl_c, arguments, moment, unbuffered):
+    """A traceback, an exit status that tells nothing, or output that is lost: a pipe's reader gets what was printed."""
+    command = [sys.executable, *unbuffered, str(PROGRAM), str(docs_txt), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert os.read(process.stdout.fileno(), 7) == b"num doc"
-        process.stdout.close()
+        seen = read_until(process.stdout.fileno(), moment)
+        process.send_signal(signal.SIGINT)
+        os.set_blocking(process.stdout.fileno(), True)
+        seen += process.stdout.read()
+        assert process.stderr.read() == b""
+        assert process.wait(20) == 130
+    assert seen.startswith(b"num docs: 3\n") and seen.endswith((b"\r", b"\n"))
+
+
+@pytest.mark.parametrize(
+    "arguments, moment",
+    [
+        (("--num-steps", "3"), None), (ENDLESS_TRAINING, None), (ENDLESS_SAMPLING, None),
+        (("--num-steps", "3"), rb"num doc"), (ENDLESS_TRAINING, rb"num doc"), (ENDLESS_TRAINING, rb"step +7 /"),
+        (ENDLESS_SAMPLING, rb"sample +9:"), (("--help",), None),
+    ],
+)  # fmt: skip
+def test_a_closed_pipe(docs_txt, arguments, moment):
+    """`microgpt | head -n 1`, or `| true`, which closes before anything is written: a BrokenPipeError, or "Exception
+    ignored" when Python flushes stdout at the end."""
+    ours, theirs = os.pipe()
+    command = [sys.executable, str(PROGRAM), str(docs_txt), *arguments]
+    if not moment:
+        os.close(ours)
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE) as process:
+        os.close(theirs)
+        if moment:
+            read_until(ours, moment)
+            os.close(ours)
         assert process.stderr.read() == b""
         assert process.wait(20) == 141
 
