@@ -362,8 +362,8 @@ def test_no_dependency():
     assert done.stdout.split() == [b"42"]
 
 
-def test_the_readmes_table_of_settings():
-    """A setting that the README does not have, or has with another default."""
+def test_the_help_that_the_readme_shows(command):
+    """A setting that the README does not have, or has with another default or explanation."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `--([a-z0-9-]+)` \| `([^`]+)` \|", text, re.MULTILINE)
-    assert rows == [(f.name.replace("_", "-"), str(f.default)) for f in dataclasses.fields(microgpt.Config)]
+    shown = re.search(r"```\n(usage: .*?)```", text, re.DOTALL)[1]
+    assert command("--help", env={**os.environ, "COLUMNS": "100"}).stdout.decode() == shown

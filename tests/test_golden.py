@@ -98,10 +98,37 @@ def test_the_golden_files_are_whole(run):
         assert len(losses) == steps
 
 
+def test_the_gradients_are_pytorchs():
+    """A gradient that the oracle, which was written beside this program, gets wrong in the same way: the loss of the
+    first step, the norm of each matrix's gradient and a dozen entries, as PyTorch computes them in double precision."""
+    config = microgpt.Config()
+    microgpt.random.seed(config.seed)
+    docs = microgpt.load_docs(str(ROOT / "input.txt"))
+    microgpt.random.shuffle(docs)
+    tokenizer = microgpt.Tokenizer(docs)
+    state_dict = microgpt.init_state_dict(config, tokenizer.vocab_size)
+    loss = microgpt.forward(tokenizer.encode(docs[0]), state_dict, config)
+    loss.backward()
+    names = set()
+    for line in (GOLDEN / "pytorch.gradients.txt").read_text().splitlines():
+        name, *where, expected = line.split()
+        if name == "loss":
+            ours = loss.data
+        elif where == ["norm"]:
+            ours = math.sqrt(math.fsum(p.grad**2 for row in state_dict[name] for p in row))
+            names.add(name)
+        else:
+            row, column = map(int, where)
+            ours = state_dict[name][row][column].grad
+        assert ours == pytest.approx(float(expected), rel=LOSS_TOLERANCE), line
+    assert names == set(state_dict)
+
+
 def test_no_golden_file_is_left_over():
     """A file that no row explains, and no test reads."""
     known = {f"{run}.{kind}.txt" for run in RUNS for kind in ("stdout", "losses")} - {"untrained.losses.txt"}
-    known |= {path.split("/")[1] for path, _ in RUNS.values() if "/" in path} | {"README.md", ".gitattributes"}
+    known |= {path.split("/")[1] for path, _ in RUNS.values() if "/" in path}
+    known |= {"README.md", ".gitattributes", "pytorch.gradients.txt"}
     assert {path.name for path in GOLDEN.iterdir()} == known
 
 
