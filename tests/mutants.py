@@ -27,8 +27,12 @@ except ImportError:  # not on Windows
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAMS = ("microgpt.py", "random_compat.py")
-QUICK = ["tests/test_golden.py", "-k", "references and (one or seeded or adam or layers)"]  # what most mutants fail in
-STAGES = [(QUICK, 30), (["tests"], 300)]  # arguments of pytest, seconds
+PARTS = ("random_compat", "dataset", "command_line", "model", "autograd")
+STAGES = [  # arguments of pytest and seconds: what most mutants fail in comes first, and in the end it is the whole suite
+    (["tests/test_golden.py", "-k", "references and (one or seeded or adam or layers)"], 30),
+    ([f"tests/test_{part}.py" for part in PARTS], 120),
+    (["tests"], 400),
+]
 
 SWAPS = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,
