@@ -28,7 +28,7 @@ except ImportError:  # not on Windows
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAMS = ("microgpt.py", "random_compat.py")
 PARTS = ("random_compat", "dataset", "command_line", "model", "autograd")
-STAGES = [  # arguments of pytest and seconds: what most mutants fail in comes first, and in the end it is the whole suite
+STAGES = [  # arguments of pytest, seconds: first what most mutants fail in, at last the whole suite
     (["tests/test_golden.py", "-k", "references and (one or seeded or adam or layers)"], 30),
     ([f"tests/test_{part}.py" for part in PARTS], 120),
     (["tests"], 400),
