@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 import random_compat as random  # the file beside this one: CPython's random, the same in all versions of Python
 
-######## Settings: whatever can be chosen, in one place ################################################################
+######## Settings: all that can be chosen, in one place ################################################################
 
 def setting(default: float, interval: str, group: str, meaning: str) -> Any:
     """A field of Config. Its interval is checked below; --help prints it with the meaning, under the group's name."""
@@ -51,7 +51,7 @@ class Config:
         if self.n_embd % self.n_head:
             raise ValueError(f"n_embd is {self.n_embd}: choose a multiple of n_head, which is {self.n_head}")
 
-######## Dataset: documents, one a line, such as names #################################################################
+######## Dataset: documents, one a line ################################################################################
 
 # What JavaScript's trim() strips; Python's strip() would leave the byte order mark and take a few others.
 BLANKS = "\t\n\v\f\r \xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000\ufeff"
@@ -71,7 +71,7 @@ def load_docs(path: str) -> list[str]:
         raise ValueError(f"{path!r} holds no documents: write at least one, one a line")
     return docs
 
-######## Let there be a Tokenizer, to translate text to numbers and back ###############################################
+######## Tokenizer: text to numbers and back ###########################################################################
 
 class Tokenizer:
     """Characters to tokens, numbered from 0 in sorted order, and back. One more token, bos (beginning of sequence),
@@ -91,7 +91,7 @@ class Tokenizer:
         """The text of tokens, bos left out."""
         return "".join(self.uchars[token_id] for token_id in tokens if token_id != self.bos)
 
-######## Let there be Autograd, to apply the chain rule through a graph of numbers #####################################
+######## Autograd: the chain rule through a graph of numbers ###########################################################
 
 class Value:
     """A number that knows its children, what it was computed from, and its derivative with respect to each of them."""
@@ -230,7 +230,7 @@ def init_state_dict(config: Config, vocab_size: int) -> dict[str, Matrix]:
         state_dict[f"layer{li}.mlp_fc2"] = matrix(n_embd, 4 * n_embd)  # and back
     return state_dict
 
-######## Model: from a token and what came before it to a score for each token that may follow #########################
+######## Model: from the tokens so far to a score for each that may follow #############################################
 # GPT-2 (A. Radford et al., 2019), with small differences: layernorm -> rmsnorm, no biases, GeLU -> ReLU
 
 def linear(x: Vector, w: Matrix) -> Vector:
@@ -313,7 +313,7 @@ def empty_cache(config: Config) -> tuple[list[Matrix], list[Matrix]]:
     """The keys and values of a document that has not begun."""
     return [[] for _ in range(config.n_layer)], [[] for _ in range(config.n_layer)]
 
-######## Training: let there be a loss, and Adam, the optimizer that lowers it #########################################
+######## Training: a loss, and Adam, the optimizer that lowers it ######################################################
 
 def forward(tokens: Sequence[int], state_dict: dict[str, Matrix], config: Config) -> Value:
     """The loss on a document, in nats: the mean of -log(probability that the model gives to the next token)."""
@@ -369,7 +369,7 @@ def sample(tokenizer: Tokenizer, state_dict: dict[str, Matrix], config: Config) 
         tokens.append(token_id)
     return tokenizer.decode(tokens)
 
-######## The command: python microgpt.py [input] [--setting value ...] #################################################
+######## Command: python microgpt.py [input] [--setting value ...] #####################################################
 
 def run(path: str, config: Config) -> None:
     """Train on the documents in the file at path, then sample, and print all that the reference prints."""

@@ -98,6 +98,32 @@ def test_unknown_arguments(command, arguments):
     assert_one_line(command(*arguments), "--help")
 
 
+LINES = [
+    (["{docs}", "--temperature=0"], "temperature is 0.0: choose one in (0, inf)"),
+    (["{docs}", "--n-layer=0"], "n_layer is 0: choose one in [1, inf)"),
+    (["{docs}", "--beta1=1"], "beta1 is 1.0: choose one in [0, 1)"),
+    (["{docs}", "--n-embd=15"], "n_embd is 15: choose a multiple of n_head, which is 4"),
+    (["{docs}", "--seed=x"], "argument --seed: invalid int value: 'x'; --help lists what there is"),
+    (["{docs}", "--init-std"], "argument --init-std: expected one argument; --help lists what there is"),
+    (["{docs}", "b", "--c"], "unrecognized arguments: b --c; --help lists what there is"),
+    (["{empty}"], "'{empty}' holds no documents: write at least one, one a line"),
+    (["{latin}"], "'{latin}' is not UTF-8 in line 2: save it in that encoding"),
+    (["{none}"], "cannot read '{none}': No such file or directory; name a text file, one document a line"),
+]
+
+
+@pytest.mark.parametrize("arguments, line", LINES)
+def test_the_line_in_full(command, docs_txt, arguments, line):
+    """A message that lacks the value, the remedy or a space, in any version of Python."""
+    places = {name: docs_txt.with_name(f"{name}.txt") for name in ("empty", "latin", "none")}
+    places["docs"] = docs_txt
+    places["empty"].write_bytes(b"\n")
+    places["latin"].write_bytes(b"anna\nzo\xeb\n")
+    done = command(*(argument.format(**places) for argument in arguments))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode() == f"microgpt: error: {line.format(**places)}\n"
+
+
 def test_divergence(command, docs_txt):
     """nan, on to the last step."""
     done = command(docs_txt, "--learning-rate", "1e200")
@@ -321,7 +347,7 @@ def test_a_full_disk(command, docs_txt, steps):
     """A traceback, a silent success, or a complaint at exit on top of the message."""
     with open("/dev/full", "wb") as full:
         done = command(docs_txt, "--num-steps", steps, "--num-samples", "0", stdout=full)
-    assert_one_line(done, "No space left", status=1)
+    assert_one_line(done, "cannot write the output: No space left on device\n", status=1)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")

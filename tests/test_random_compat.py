@@ -187,6 +187,23 @@ def test_errors_are_cpythons(error, call):
         call(random_compat.Random(1))
 
 
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda r: r.seed(1.5), "a seed must be an int or None, not float"),
+        (lambda r: r.getrandbits(-1), "number of bits must be non-negative"),
+        (lambda r: r.choices([1], [1], cum_weights=[1]), "cannot specify both weights and cumulative weights"),
+        (lambda r: r.choices([1, 2], [1]), "the number of weights does not match the population"),
+        (lambda r: r.choices([1, 2], [0, 0]), "the total of weights must be greater than zero and finite"),
+    ],
+)
+def test_errors_say_what_is_wrong(call, message):
+    """An empty message, or another error's."""
+    with pytest.raises((TypeError, ValueError)) as raised:
+        call(random_compat.Random(1))
+    assert str(raised.value) == message
+
+
 @pytest.mark.parametrize("seed", [1.0, "1", b"1", None.__class__])
 def test_seeds_of_other_types_are_refused(seed):
     """A float or a str hashed to a seed, which CPython has done in different ways in different versions."""
