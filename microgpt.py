@@ -145,8 +145,7 @@ class Value:
     def __rmul__(self, other: float) -> Value: return self * other
     def __rtruediv__(self, other: float) -> Value: return self**-1 * other
     def __rpow__(self, other: float) -> Value: return Value(other) ** self
-    def __truediv__(self, other: Value | float) -> Value:
-        return self * (other**-1 if isinstance(other, Value) else 1 / other)
+    def __truediv__(self, other: Value | float) -> Value: return self * (1 / other)  # 1 / Value is __rtruediv__
 
     def chain_rule(self) -> None:
         """Pass grad on to the children: d(loss)/d(child) gains d(loss)/d(this) * d(this)/d(child)."""
@@ -277,27 +276,27 @@ def gpt(token_id: int, pos_id: int, keys: list[Matrix], values: list[Matrix],
     keys and values, the KV cache, have a matrix for each layer, with a row (n_embd,) for each token so far; the rows of
     this one are appended. Later tokens are not in there: the model cannot look ahead.
     """
-    tok_emb = state_dict["wte"][token_id]  # what the token is
-    pos_emb = state_dict["wpe"][pos_id]  # where it stands
-    x = [t + p for t, p in zip(tok_emb, pos_emb)]  # (n_embd,), as x is between the blocks
+    tok_emb = state_dict["wte"][token_id]  # (n_embd,): what the token is
+    pos_emb = state_dict["wpe"][pos_id]  # (n_embd,): where it stands
+    x = [t + p for t, p in zip(tok_emb, pos_emb)]  # (n_embd,): both, and so is x before and after each block
     x = rmsnorm(x)  # though each block does it again: x_residual is this x
-    head_dim = config.n_embd // config.n_head
+    head_dim = config.n_embd // config.n_head  # each head has its own elements of a vector: head_dim of them
     scale = 1 / head_dim**0.5  # or a longer vector would make for larger scores
     for li in range(config.n_layer):
         # 1) Multi-head attention block: look back at the tokens so far
         x_residual = x
         x = rmsnorm(x)
-        q = linear(x, state_dict[f"layer{li}.attn_wq"])  # query: what this token looks for
-        keys[li].append(linear(x, state_dict[f"layer{li}.attn_wk"]))  # key: what it can be found by
-        values[li].append(linear(x, state_dict[f"layer{li}.attn_wv"]))  # value: what it tells those who find it
-        x_attn: Vector = []
-        for hs in range(0, config.n_embd, head_dim):  # each head has its own elements of these, hs to he
-            he = hs + head_dim
-            q_h = q[hs:he]
+        q = linear(x, state_dict[f"layer{li}.attn_wq"])  # query (n_embd,): what this token looks for
+        keys[li].append(linear(x, state_dict[f"layer{li}.attn_wk"]))  # key (n_embd,): what it can be found by
+        values[li].append(linear(x, state_dict[f"layer{li}.attn_wv"]))  # value (n_embd,): what it tells who finds it
+        x_attn: Vector = []  # (n_embd,) when all heads have added what they found
+        for hs in range(0, config.n_embd, head_dim):
+            he = hs + head_dim  # a head: elements hs to he
+            q_h = q[hs:he]  # (head_dim,)
             attn_logits = [Dot(q_h, k[hs:he]) * scale for k in keys[li]]  # (pos_id + 1,): query meets each key
             attn_weights = softmax(attn_logits)  # (pos_id + 1,): how much to take from each token so far
             x_attn += [Dot(attn_weights, [v[j] for v in values[li]]) for j in range(hs, he)]  # weighted mean
-        x = linear(x_attn, state_dict[f"layer{li}.attn_wo"])  # mix what the heads have found
+        x = linear(x_attn, state_dict[f"layer{li}.attn_wo"])  # (n_embd,): mix what the heads have found
         x = [a + b for a, b in zip(x, x_residual)]  # residual connection: a block adds to x, it does not replace it
         # 2) MLP block (multilayer perceptron): each token by itself
         x_residual = x

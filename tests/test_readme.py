@@ -1,17 +1,159 @@
 """The README's numbers: each comes out of the command or the code that stands beside it."""
 
 import ast
+import doctest
+import math
+import os
 import re
+import shutil
+import statistics
+import subprocess
 
 import pytest
 from conftest import ROOT
 
+import microgpt
+from microgpt import Value
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROGRAM = (ROOT / "microgpt.py").read_text(encoding="utf-8").split("\n")
 
 
-def chapter(title):
-    """The text below a heading, up to the next one of that level."""
-    return re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)[1]
+def chapter(title, level="##"):
+    """The text below a heading, up to the next one of that level or above."""
+    pattern = rf"^{level} {re.escape(title)}\n(.*?)(?=^#{{2,{len(level)}}} |\Z)"
+    return re.search(pattern, README, re.DOTALL | re.MULTILINE)[1]
+
+
+# The tour
+
+
+def test_what_is_typed_at_the_prompt(monkeypatch, capsys):
+    """A number of the tour, its pictures or the questions that the program does not print (any more): the whole README
+    as one session. `python3 -m doctest README.md` is the same."""
+    monkeypatch.chdir(ROOT)
+    failed, tried = doctest.testfile(str(ROOT / "README.md"), module_relative=False, encoding="utf-8")
+    assert failed == 0, capsys.readouterr().out
+    assert tried >= 80
+
+
+def chapters_of_the_program():
+    """{title: (first line, last line)} from the rules of #### in microgpt.py."""
+    starts = [(i + 1, line.strip("# ")) for i, line in enumerate(PROGRAM) if line.startswith("########")]
+    ends = [i - 2 for i, _ in starts[1:]] + [len(PROGRAM) - 1]  # before a blank line and the next, or the end
+    return {title: (i, end) for (i, title), end in zip(starts, ends)}
+
+
+def test_the_tour_has_the_chapters_of_the_program():
+    """A chapter without its part of the tour, one that was renamed, or another order."""
+    assert re.findall(r"^### (.*)$", chapter("The tour"), re.MULTILINE) == list(chapters_of_the_program())
+
+
+POINTS = ["The problem", "The idea", "Lines", "In the literature", "In production"]
+
+
+@pytest.mark.parametrize("title", chapters_of_the_program())
+def test_each_chapter_of_the_tour_points_at_the_lines_of_its_own(title):
+    """Line numbers that have moved; a name that is no longer there, or in another chapter; a point left out."""
+    first, last = chapters_of_the_program()[title]
+    text = chapter(title, "###")
+    assert re.findall(r"^- \*\*([\w ]+\w)", text, re.MULTILINE) == POINTS
+    assert f"- **Lines [{first}-{last}](microgpt.py#L{first}-L{last}).**" in text
+    [lines] = re.findall(r"^- \*\*Lines .*$", text, re.MULTILINE)
+    body = "\n".join(PROGRAM[first - 1 : last])
+    for name in re.findall(r"`([\w/. ]+)`", lines):
+        assert name in body, name
+    assert PROGRAM[last - 1].strip() and not PROGRAM[last].strip()
+
+
+def test_the_drawn_graph():
+    """A value, a gradient or a slope in the picture that the expression does not have."""
+    w, x = Value(3.0), Value(2.0)
+    y = w * x
+    d = y - 4
+    s = d**2
+    loss = s + w
+    loss.backward()
+    nodes = {"w": w, "x": x, "y": y, "d": d, "s": s, "loss": loss}
+    drawing = re.search(r"```mermaid\ngraph LR\n(.*?)```", README, re.DOTALL)[1]
+    labels = re.findall(r'(\w+)\["(?:\w+ = .*?|\w+): data (\S+), grad (\S+)"\]', drawing)
+    assert sorted(labels) == sorted((k, f"{v.data:g}", f"{v.grad:g}") for k, v in nodes.items())
+    edges = re.findall(r"^ +(\w+)(?:\[.*?\])? -->\|(\S+)\| (\w+)", drawing, re.MULTILINE)
+    names = {id(v): k for k, v in nodes.items()}
+    expected = [
+        (names[id(child)], f"{slope:g}", name)
+        for name, node in nodes.items()
+        for child, slope in zip(node.children, node.local_grads)
+    ]
+    assert sorted(edges) == sorted(expected)
+
+
+# Experiments
+
+
+def shell(command):
+    """What a command of the README prints, after the README's functions, in the folder of the program."""
+    functions = re.search(r"```\n(last\(\).*?)```", README, re.DOTALL)[1]
+    environment = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(
+        ["sh", "-c", functions + command], cwd=ROOT, env=environment, capture_output=True, timeout=300, check=True
+    )
+    assert done.stderr == b""
+    return done.stdout.decode()
+
+
+EXPERIMENTS = [
+    (command.replace("\\|", "|"), loss)
+    for command, loss in re.findall(r"^\| .*? \| `(.*?)` \| (\d\.\d\d) \|", chapter("Things to try"), re.MULTILINE)
+]
+asked = pytest.mark.skipif(
+    not os.environ.get("MICROGPT_EXPERIMENTS"), reason="three minutes: MICROGPT_EXPERIMENTS=1 runs them"
+)
+posix = pytest.mark.skipif(not all(map(shutil.which, ("sh", "sed", "awk", "tr", "seq", "python3"))), reason="no shell")
+
+
+@asked
+@posix
+@pytest.mark.parametrize("command, loss", EXPERIMENTS)
+def test_experiments(command, loss):
+    """A result that was guessed; a sed command that no longer finds its line, and so changes nothing."""
+    expression = re.match(r"change '(.*?)'( |$)", command)
+    if expression:
+        changed = subprocess.run(["sed", expression[1], "microgpt.py"], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+        assert changed.stdout.decode() != "\n".join(PROGRAM)
+    assert shell(command) == f"{loss}\n"
+
+
+def test_there_are_experiments():
+    """A table that the test above no longer finds."""
+    assert len(EXPERIMENTS) == 17
+
+
+@asked
+@posix
+def test_other_seeds():
+    """A spread that was guessed."""
+    losses = [shell(f"last microgpt.py --seed {seed}").strip() for seed in range(1, 6)]
+    assert f"five seeds gave {min(losses)} to {max(losses)}" in README
+
+
+# Numbers in sentences
+
+
+def test_numbers_in_sentences():
+    """A number of the text that no command beside it prints."""
+    docs = microgpt.load_docs(str(ROOT / "input.txt"))
+    assert f"{len(docs):,} given names" in README and f"{len(docs):,} names" in README
+    assert f"the {len(docs) - 1000:,} that it never saw" in README
+    for config, text in ((microgpt.Config(), "{:,} random numbers"), (microgpt.Config(n_embd=32), "{:,} parameters")):
+        matrices = microgpt.init_state_dict(config, 27).values()
+        assert text.format(sum(len(row) for matrix in matrices for row in matrix)) in README
+    assert f"ln 10 is {math.log(10):.2f}" in README
+    expected = [float(line) for line in (ROOT / "tests" / "golden" / "default.losses.txt").read_text().split()]
+    assert f"| as it is | `last microgpt.py` | {statistics.mean(expected[-100:]):.2f} |" in README
+
+
+# Numbers for other ports
 
 
 @pytest.fixture(scope="module")
@@ -47,5 +189,5 @@ def test_there_are_numbers_for_other_ports():
 def test_the_losses_on_names_txt():
     """Digits that are not the reference's: its losses on names.txt are in golden/."""
     losses = (ROOT / "tests" / "golden" / "names.losses.txt").read_text().split()
-    shown = re.search(r"losses at steps 1, 10, 100 and 1000 are ([\d.,\sand]+?)\.\n", chapter("Check your port"))[1]
+    shown = re.search(r"losses at steps 1, 10, 100 and 1000 are ([\d.,\sand]+?)\.\s", chapter("Check your port"))[1]
     assert re.findall(r"[\d.]+", shown) == [losses[i] for i in (0, 9, 99, 999)]
