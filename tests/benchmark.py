@@ -33,7 +33,7 @@ import oracle  # noqa: E402
 import microgpt  # noqa: E402
 
 clock = time.perf_counter
-STEPS, ORACLE_STEPS = 300, 10
+STEPS, ORACLE_STEPS, ENDURANCE = 300, 10, 20_000
 
 
 class Floor:
@@ -320,6 +320,13 @@ def main():
     rows = [("steps", "peak memory, MiB")]
     for count in (100, 5000):
         rows.append((count, f"{run_program([*program, '--num-steps', str(count)], ROOT)[3]:.1f}"))
+    table(rows)
+
+    long = run_worker("microgpt", path, ENDURANCE, n_embd=4, n_head=2, num_steps=ENDURANCE)["times"]
+    rows = [(f"of {ENDURANCE:,} steps at n_embd 4", "ms a step")]
+    for first in range(0, ENDURANCE, ENDURANCE // 5):
+        part = long[first : first + ENDURANCE // 5]
+        rows.append((f"{first + 1:,} to {first + len(part):,}", f"{statistics.mean(part) * 1e3:.3f}"))
     table(rows)
 
     shares = run_worker("shares", path, STEPS)

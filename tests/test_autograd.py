@@ -157,6 +157,14 @@ def test_repr():
     assert repr(x) == "Value(data=2.0, grad=3.0)"
 
 
+def test_nodes_have_no_dict():
+    """A node twice as large, and a misspelled attribute that is taken without a word."""
+    for node in (Value(1.0), Dot([Value(1.0)], [Value(2.0)])):
+        assert not hasattr(node, "__dict__")
+        with pytest.raises(AttributeError):
+            node.gard = 1.0
+
+
 def test_a_node_keeps_what_it_was_computed_from():
     """A graph that cannot be walked: children or local derivatives lost, or in another order."""
     a, b = Value(2.0), Value(5.0)

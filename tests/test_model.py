@@ -1,12 +1,14 @@
 """What the parts of the model promise, each checked by itself."""
 
 import dataclasses
+import inspect
 import itertools
 import math
 import random
 import re
 import subprocess
 import sys
+import typing
 
 import oracle
 import pytest
@@ -493,6 +495,17 @@ def test_characters_are_sorted_by_utf16_units():
 
 
 # Importing
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="before Python 3.10, X | Y cannot be evaluated")
+def test_annotations_name_types():
+    """A hint that no reader could look up: nothing evaluates them when the program runs."""
+    functions = [f for f in vars(microgpt).values() if inspect.isfunction(f) and f.__module__ == "microgpt"]
+    functions += [f for c in (Value, microgpt.Dot, Tokenizer) for f in vars(c).values() if inspect.isfunction(f)]
+    assert len(functions) > 30
+    for function in functions:
+        assert "return" in typing.get_type_hints(function), function
+    assert microgpt.Matrix == list[list[Value]]
 
 
 def test_importing_does_nothing():
