@@ -1,7 +1,10 @@
 """A GPT, whole: dataset, tokenizer, autograd, model, optimizer, training and sampling, with nothing but Python.
 
-Read it from top to bottom: each chapter builds on those before it. A port of microgpt.js by Xenova ("the reference"),
-itself a port of microgpt.py by Andrej Karpathy: with the same input and settings, it prints what they print.
+Read it from top to bottom: each chapter builds on those before it. Shapes: (n,) is a list of n numbers, (r, c) a list
+of r rows with c numbers each, () a single number. The README has a tour of it, with the numbers of a run.
+
+A port of microgpt.js by Xenova ("the reference"), itself a port of a program by Andrej Karpathy: for the same input and
+settings it prints what the reference prints. What only that is for, as BLANKS below, can be skipped at first.
 """
 
 from __future__ import annotations
@@ -120,7 +123,7 @@ class Value:
         """self to the power of other. Raises ValueError if it or its slope is not real, OverflowError if too large."""
         exponent = other.data if isinstance(other, Value) else other
         power = math.pow(self.data, exponent)
-        slope = exponent * math.pow(self.data, exponent - 1) if exponent else 0.0  # 0 ** -1 would raise
+        slope = exponent * math.pow(self.data, exponent - 1) if exponent else 0.0  # of x**0, at x = 0, too
         if isinstance(other, Value):
             return Value(power, (self, other), (slope, power * math.log(self.data)))
         return Value(power, (self,), (slope,))
@@ -157,7 +160,7 @@ class Value:
         """Add d(self)/d(node) to the grad of every node that self was computed from, and 1 to that of self."""
         topo: list[Value] = []  # nodes, after their children: going back, a grad is whole before it is passed on
         mark = object()  # the stamp of this call alone, so that there is nothing to clear afterwards
-        stack = [(self, iter(self.children))]  # a walk without recursion, to which Python sets a limit
+        stack = [(self, iter(self.children))]  # "first my children, then I", without recursion: Python limits that
         while stack:
             node, children = stack[-1]
             for child in children:  # an iterator: goes on after the child where it broke off
@@ -167,7 +170,7 @@ class Value:
                     if grandchildren:  # a leaf, such as a parameter, has none to pass a grad on to
                         stack.append((child, iter(grandchildren)))
                         break
-            else:  # all children done
+            else:  # the for has come to its end: all children are done
                 topo.append(node)
                 stack.pop()
         earlier = [(node, node.grad) for node in topo if node.grad]  # from other calls: kept, but not passed on
@@ -252,17 +255,6 @@ def softmax(logits: Vector) -> Vector:
     inverse = Value(1 / total, nodes, [-(total**-2)] * len(nodes))  # total is their sum: 1 / total in one node
     return [e * inverse for e in nodes]
 
-def cross_entropy(logits: Vector, target_id: int) -> Value:
-    """-log(softmax(logits)[target_id]), (vocab_size,) to (), as one node; inf if that probability is 0.
-
-    It is log(sum of exps) - logit of the target, so its derivatives are the probabilities, less 1 for the target.
-    """
-    exps, total = exps_and_sum(logits)
-    probs = [e * (1 / total) for e in exps]
-    loss = -math.log(probs[target_id]) if probs[target_id] else math.inf
-    slopes = [p - (i == target_id) for i, p in enumerate(probs)]
-    return Value(loss, logits, slopes)
-
 def rmsnorm(x: Vector) -> Vector:
     """x / sqrt(mean(x**2) + 1e-5), (n,): scaled to a root mean square of 1. B. Zhang and R. Sennrich (2019)."""
     ms = Dot(x, x) * (1 / len(x))
@@ -279,9 +271,9 @@ def gpt(token_id: int, pos_id: int, keys: list[Matrix], values: list[Matrix],
     tok_emb = state_dict["wte"][token_id]  # (n_embd,): what the token is
     pos_emb = state_dict["wpe"][pos_id]  # (n_embd,): where it stands
     x = [t + p for t, p in zip(tok_emb, pos_emb)]  # (n_embd,): both, and so is x before and after each block
-    x = rmsnorm(x)  # though each block does it again: x_residual is this x
+    x = rmsnorm(x)  # blocks do it again, but what they add to, x_residual, is this x
     head_dim = config.n_embd // config.n_head  # each head has its own elements of a vector: head_dim of them
-    scale = 1 / head_dim**0.5  # or a longer vector would make for larger scores
+    scale = 1 / head_dim**0.5  # or longer vectors had larger scores, and softmax, all on one, hardly a slope
     for li in range(config.n_layer):
         # 1) Multi-head attention block: look back at the tokens so far
         x_residual = x
@@ -289,7 +281,7 @@ def gpt(token_id: int, pos_id: int, keys: list[Matrix], values: list[Matrix],
         q = linear(x, state_dict[f"layer{li}.attn_wq"])  # query (n_embd,): what this token looks for
         keys[li].append(linear(x, state_dict[f"layer{li}.attn_wk"]))  # key (n_embd,): what it can be found by
         values[li].append(linear(x, state_dict[f"layer{li}.attn_wv"]))  # value (n_embd,): what it tells who finds it
-        x_attn: Vector = []  # (n_embd,) when all heads have added what they found
+        x_attn: Vector = []  # (n_embd,) when each head has appended what it found
         for hs in range(0, config.n_embd, head_dim):
             he = hs + head_dim  # a head: elements hs to he
             q_h = q[hs:he]  # (head_dim,)
@@ -298,11 +290,11 @@ def gpt(token_id: int, pos_id: int, keys: list[Matrix], values: list[Matrix],
             x_attn += [Dot(attn_weights, [v[j] for v in values[li]]) for j in range(hs, he)]  # weighted mean
         x = linear(x_attn, state_dict[f"layer{li}.attn_wo"])  # (n_embd,): mix what the heads have found
         x = [a + b for a, b in zip(x, x_residual)]  # residual connection: a block adds to x, it does not replace it
-        # 2) MLP block (multilayer perceptron): each token by itself
+        # 2) MLP block (multilayer perceptron, two matrices with relu between): each token by itself
         x_residual = x
         x = rmsnorm(x)
         x = linear(x, state_dict[f"layer{li}.mlp_fc1"])  # (4 * n_embd,)
-        live = [not xi.data <= 0 for xi in x]  # relu makes the others 0, and their slopes: fc2 can leave them out
+        live = [not xi.data <= 0 for xi in x]  # or nan; relu makes the rest 0, and their slopes: fc2 can leave them out
         x = [xi.relu() for xi in compress(x, live)]  # (live units,); without relu, fc1 and fc2 would be one matrix
         x = [Dot(list(compress(row, live)), x) for row in state_dict[f"layer{li}.mlp_fc2"]]  # (n_embd,)
         x = [a + b for a, b in zip(x, x_residual)]
@@ -314,8 +306,19 @@ def empty_cache(config: Config) -> tuple[list[Matrix], list[Matrix]]:
 
 ######## Training: a loss, and Adam, the optimizer that lowers it ######################################################
 
+def cross_entropy(logits: Vector, target_id: int) -> Value:
+    """-log(softmax(logits)[target_id]), (vocab_size,) to (), as one node; inf if that probability is 0.
+
+    It is log(sum of exps) - logit of the target, so its derivatives are the probabilities, less 1 for the target.
+    """
+    exps, total = exps_and_sum(logits)
+    probs = [e * (1 / total) for e in exps]
+    loss = -math.log(probs[target_id]) if probs[target_id] else math.inf
+    slopes = [p - (i == target_id) for i, p in enumerate(probs)]
+    return Value(loss, logits, slopes)
+
 def forward(tokens: Sequence[int], state_dict: dict[str, Matrix], config: Config) -> Value:
-    """The loss on a document, in nats: the mean of -log(probability that the model gives to the next token)."""
+    """The loss on a document, in nats (log to base e): the mean of -log(probability given to the next token)."""
     n = min(config.block_size, len(tokens) - 1)  # what lies beyond is not read
     keys, values = empty_cache(config)
     losses = []

@@ -324,7 +324,9 @@ def test_a_dot_can_be_walked_like_any_node():
     c = Dot(a, b)
     assert (c.data, c.local_grads) == (19.0, [5.0, 7.0, 1.0, 2.0])
     assert [child is x for child, x in zip(c.children, a + b)] == [True] * 4
+    assert c.grad == 0.0
     c.backward()
+    assert c.grad == 1.0
     assert [x.grad for x in c.children] == c.local_grads
     assert Dot([], []).data == 0.0
 
