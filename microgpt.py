@@ -4,7 +4,7 @@ Read it from top to bottom: each chapter builds on those before it. Shapes: (n,)
 of r rows with c numbers each, () a single number. The README has a tour of it, with the numbers of a run.
 
 A port of microgpt.js by Xenova ("the reference"), itself a port of a program by Andrej Karpathy: for the same input and
-settings it prints what the reference prints. What only that is for, as BLANKS below, can be skipped at first.
+settings it prints what the reference prints. BLANKS below and the like serve that alone: skip them at first.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Value:
         """self to the power of other. Raises ValueError if it or its slope is not real, OverflowError if too large."""
         exponent = other.data if isinstance(other, Value) else other
         power = math.pow(self.data, exponent)
-        slope = exponent * math.pow(self.data, exponent - 1) if exponent else 0.0  # of x**0, at x = 0, too
+        slope = exponent * math.pow(self.data, exponent - 1) if exponent else 0.0  # x**0 is 1 all over
         if isinstance(other, Value):
             return Value(power, (self, other), (slope, power * math.log(self.data)))
         return Value(power, (self,), (slope,))
@@ -158,16 +158,16 @@ class Value:
 
     def backward(self) -> None:
         """Add d(self)/d(node) to the grad of every node that self was computed from, and 1 to that of self."""
-        topo: list[Value] = []  # nodes, after their children: going back, a grad is whole before it is passed on
+        topo: list[Value] = []  # each node after its children: going back, a grad is whole before it is passed on
         mark = object()  # the stamp of this call alone, so that there is nothing to clear afterwards
-        stack = [(self, iter(self.children))]  # "first my children, then I", without recursion: Python limits that
+        stack = [(self, iter(self.children))]  # "visit my children, then append me"; Python limits recursion
         while stack:
             node, children = stack[-1]
             for child in children:  # an iterator: goes on after the child where it broke off
                 if child.mark is not mark:
                     child.mark = mark
                     grandchildren = child.children  # read once: a Dot makes this list anew each time
-                    if grandchildren:  # a leaf, such as a parameter, has none to pass a grad on to
+                    if grandchildren:  # a leaf, such as a parameter, has none and stays out: it passes no grad on
                         stack.append((child, iter(grandchildren)))
                         break
             else:  # the for has come to its end: all children are done
@@ -216,7 +216,7 @@ class Dot(Value):
 def init_state_dict(config: Config, vocab_size: int) -> dict[str, Matrix]:
     """The parameters by name: tables with a row (n_embd,) for each token or position, and matrices (outputs, inputs).
 
-    Drawn from a normal distribution around 0, in the reference's order: another order would give each another number.
+    Drawn from a normal distribution around 0, in the reference's order: another order gives other numbers to each.
     """
     def matrix(nout: int, nin: int) -> Matrix:
         return [[Value(random.gauss(0, config.init_std)) for _ in range(nin)] for _ in range(nout)]
@@ -240,7 +240,7 @@ def linear(x: Vector, w: Matrix) -> Vector:
     return [Dot(row, x) for row in w]
 
 def exps_and_sum(logits: Vector) -> tuple[list[float], float]:
-    """exp(logit - max_val) for each of the logits (n,), and the sum of these: in exp / sum, max_val cancels out."""
+    """exp(logit - max_val) for the logits (n,), and the sum of these. In exp / sum max_val cancels out: any will do."""
     max_val = max(logit.data for logit in logits)
     exps = [math.exp(logit.data - max_val) for logit in logits]  # at most 1: none overflows
     total = 0.0
@@ -273,7 +273,7 @@ def gpt(token_id: int, pos_id: int, keys: list[Matrix], values: list[Matrix],
     x = [t + p for t, p in zip(tok_emb, pos_emb)]  # (n_embd,): both, and so is x before and after each block
     x = rmsnorm(x)  # blocks do it again, but what they add to, x_residual, is this x
     head_dim = config.n_embd // config.n_head  # each head has its own elements of a vector: head_dim of them
-    scale = 1 / head_dim**0.5  # or longer vectors had larger scores, and softmax, all on one, hardly a slope
+    scale = 1 / head_dim**0.5  # keeps scores small: softmax of large ones puts all on one, and its slope is near 0
     for li in range(config.n_layer):
         # 1) Multi-head attention block: look back at the tokens so far
         x_residual = x
@@ -294,7 +294,7 @@ def gpt(token_id: int, pos_id: int, keys: list[Matrix], values: list[Matrix],
         x_residual = x
         x = rmsnorm(x)
         x = linear(x, state_dict[f"layer{li}.mlp_fc1"])  # (4 * n_embd,)
-        live = [not xi.data <= 0 for xi in x]  # or nan; relu makes the rest 0, and their slopes: fc2 can leave them out
+        live = [not xi.data <= 0 for xi in x]  # above 0, or nan; of the rest relu makes 0, which fc2 can leave out
         x = [xi.relu() for xi in compress(x, live)]  # (live units,); without relu, fc1 and fc2 would be one matrix
         x = [Dot(list(compress(row, live)), x) for row in state_dict[f"layer{li}.mlp_fc2"]]  # (n_embd,)
         x = [a + b for a, b in zip(x, x_residual)]

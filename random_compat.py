@@ -29,7 +29,7 @@ class Random:
         self.seed(x)
 
     def seed(self, a: int | None = None, version: int = 2) -> None:
-        """Start the stream of a, an int of any size; -a has the same, None a new one. To an int, `version` is nothing.
+        """Start the stream of a, an int of any size; -a has the same, None a new one. `version` makes no difference.
 
         Raises TypeError for a float, a str or any other type: how CPython turns those into ints has changed before.
         """
