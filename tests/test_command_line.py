@@ -392,4 +392,4 @@ def test_the_help_that_the_readme_shows(command):
     """A setting that the README does not have, or has with another default or explanation."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = re.search(r"```\n(usage: .*?)```", text, re.DOTALL)[1]
-    assert command("--help", env={**os.environ, "COLUMNS": "100"}).stdout.decode() == shown
+    assert command("--help", env={**os.environ, "COLUMNS": "128"}).stdout.decode() == shown

@@ -1,6 +1,7 @@
 """The README's numbers: each comes out of the command or the code that stands beside it."""
 
 import ast
+import concurrent.futures
 import doctest
 import math
 import os
@@ -112,16 +113,27 @@ asked = pytest.mark.skipif(
 posix = pytest.mark.skipif(not all(map(shutil.which, ("sh", "sed", "awk", "tr", "seq", "python3"))), reason="no shell")
 
 
+SEEDS = [f"last microgpt.py --seed {seed}" for seed in range(1, 6)]
+
+
+@pytest.fixture(scope="module")
+def results():
+    """command -> what it printed, for all experiments; as many at a time as there are processors."""
+    commands = [command for command, _ in EXPERIMENTS] + SEEDS
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(commands, pool.map(shell, commands)))
+
+
 @asked
 @posix
 @pytest.mark.parametrize("command, loss", EXPERIMENTS)
-def test_experiments(command, loss):
+def test_experiments(command, loss, results):
     """A result that was guessed; a sed command that no longer finds its line, and so changes nothing."""
     expression = re.search(r"change '(.*?)'", command)
     if expression:
         changed = subprocess.run(["sed", expression[1], "microgpt.py"], cwd=ROOT, stdout=subprocess.PIPE, check=True)
         assert changed.stdout.decode() != "\n".join(PROGRAM)
-    assert shell(command) == f"{loss}\n"
+    assert results[command] == f"{loss}\n"
 
 
 def test_there_are_experiments():
@@ -131,9 +143,9 @@ def test_there_are_experiments():
 
 @asked
 @posix
-def test_other_seeds():
+def test_other_seeds(results):
     """A spread that was guessed."""
-    losses = [shell(f"last microgpt.py --seed {seed}").strip() for seed in range(1, 6)]
+    losses = [results[command].strip() for command in SEEDS]
     assert f"five seeds gave {min(losses)} to {max(losses)}" in README
 
 
