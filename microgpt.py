@@ -123,7 +123,7 @@ class Value:
         """self to the power of other. Raises ValueError if it or its slope is not real, OverflowError if too large."""
         exponent = other.data if isinstance(other, Value) else other
         power = math.pow(self.data, exponent)
-        slope = exponent * math.pow(self.data, exponent - 1) if exponent else 0.0  # x**0 is 1 all over
+        slope = exponent * math.pow(self.data, exponent - 1) if exponent else 0.0  # x**0 is 1 everywhere
         if isinstance(other, Value):
             return Value(power, (self, other), (slope, power * math.log(self.data)))
         return Value(power, (self,), (slope,))
@@ -173,7 +173,7 @@ class Value:
             else:  # the for has come to its end: all children are done
                 topo.append(node)
                 stack.pop()
-        earlier = [(node, node.grad) for node in topo if node.grad]  # from other calls: kept, but not passed on
+        earlier = [(node, node.grad) for node in topo if node.grad]  # left by other calls: kept, not passed on
         for node, _ in earlier:
             node.grad = 0.0
         self.grad = 1.0
@@ -240,7 +240,7 @@ def linear(x: Vector, w: Matrix) -> Vector:
     return [Dot(row, x) for row in w]
 
 def exps_and_sum(logits: Vector) -> tuple[list[float], float]:
-    """exp(logit - max_val) for the logits (n,), and the sum of these. In exp / sum max_val cancels out: any will do."""
+    """exp(logit - max_val) for the logits (n,), and the sum of these. In exp / sum, max_val cancels out."""
     max_val = max(logit.data for logit in logits)
     exps = [math.exp(logit.data - max_val) for logit in logits]  # at most 1: none overflows
     total = 0.0
@@ -270,7 +270,7 @@ def gpt(token_id: int, pos_id: int, keys: list[Matrix], values: list[Matrix],
     """
     tok_emb = state_dict["wte"][token_id]  # (n_embd,): what the token is
     pos_emb = state_dict["wpe"][pos_id]  # (n_embd,): where it stands
-    x = [t + p for t, p in zip(tok_emb, pos_emb)]  # (n_embd,): both, and so is x before and after each block
+    x = [t + p for t, p in zip(tok_emb, pos_emb)]  # (n_embd,): their sum; x has this shape between all blocks
     x = rmsnorm(x)  # blocks do it again, but what they add to, x_residual, is this x
     head_dim = config.n_embd // config.n_head  # each head has its own elements of a vector: head_dim of them
     scale = 1 / head_dim**0.5  # keeps scores small: softmax of large ones puts all on one, and its slope is near 0
@@ -294,7 +294,7 @@ def gpt(token_id: int, pos_id: int, keys: list[Matrix], values: list[Matrix],
         x_residual = x
         x = rmsnorm(x)
         x = linear(x, state_dict[f"layer{li}.mlp_fc1"])  # (4 * n_embd,)
-        live = [not xi.data <= 0 for xi in x]  # above 0, or nan; of the rest relu makes 0, which fc2 can leave out
+        live = [not xi.data <= 0 for xi in x]  # above 0, or nan; relu makes the rest 0, which adds nothing in fc2
         x = [xi.relu() for xi in compress(x, live)]  # (live units,); without relu, fc1 and fc2 would be one matrix
         x = [Dot(list(compress(row, live)), x) for row in state_dict[f"layer{li}.mlp_fc2"]]  # (n_embd,)
         x = [a + b for a, b in zip(x, x_residual)]
@@ -341,7 +341,7 @@ def train(docs: Sequence[str], tokenizer: Tokenizer, state_dict: dict[str, Matri
     for step in range(config.num_steps):
         loss = forward(tokenizer.encode(docs[step % len(docs)]), state_dict, config)
         if not math.isfinite(loss.data):
-            causes = "learning_rate or init_std" if step else "init_std"  # before step 1 there was no rate
+            causes = "learning_rate or init_std" if step else "init_std"  # step 1 comes before any update
             raise FloatingPointError(f"loss is {loss.data} at step {step + 1}: lower {causes}")
         loss.backward()  # now the grad of each parameter says which way the loss rises
         lr_t = config.learning_rate * (1 - step / config.num_steps)  # learning rate decay: shorter and shorter steps
@@ -383,9 +383,12 @@ def run(path: str, config: Config) -> None:
     print(f"vocab size: {tokenizer.vocab_size}")
     state_dict = init_state_dict(config, tokenizer.vocab_size)
     print(f"num params: {sum(len(row) for matrix in state_dict.values() for row in matrix)}")
-    for step, loss in train(docs, tokenizer, state_dict, config):  # each line is printed over the one before
-        print(f"step {step:4d} / {config.num_steps:4d} | loss {loss:.4f}", end="\r", flush=True)
-    print("\n--- inference (new, hallucinated names) ---")
+    try:
+        for step, loss in train(docs, tokenizer, state_dict, config):  # each line is printed over the one before
+            print(f"step {step:4d} / {config.num_steps:4d} | loss {loss:.4f}", end="\r", flush=True)
+    finally:
+        print()  # and the last one stays, even where a run is interrupted
+    print("--- inference (new, hallucinated names) ---")
     for sample_idx in range(config.num_samples):
         print(f"sample {sample_idx + 1:2d}: {sample(tokenizer, state_dict, config)}")
 

@@ -128,6 +128,7 @@ def test_divergence(command, docs_txt):
     """nan, on to the last step."""
     done = command(docs_txt, "--learning-rate", "1e200")
     assert_one_line(done, "step 2", "lower learning_rate")
+    assert done.stdout.endswith(b"\r\n")  # or on a terminal the message is written over the step line
     assert b"nan" not in done.stdout.lower()
 
 
@@ -314,7 +315,8 @@ def test_ctrl_c(docs_txt, ctrl_c, arguments, moment, unbuffered):
         seen += process.stdout.read()
         assert process.stderr.read() == b""
         assert process.wait(20) == 130
-    assert seen.startswith(b"num docs: 3\n") and seen.endswith((b"\r", b"\n"))
+    assert seen.startswith(b"num docs: 3\n")
+    assert seen.endswith(b"\n")  # or the shell's prompt is written over the step line
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ def test_blanks_are_ecmascripts():
     [
         (b"anna\nb\xffb\n", 2),
         (b"\xff", 1),
+        (b"\n\xff", 2),
         (b"anna\r\nbob\n\n\xc3(\n", 4),
         (b"\xef\xbb\xbfanna\n\xed\xa0\x80", 2),
         (b"anna\xe2\x82", 1),
