@@ -10,6 +10,7 @@ settings it prints what the reference prints. BLANKS below and the like serve th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import io
 import math
@@ -309,12 +310,14 @@ def empty_cache(config: Config) -> tuple[list[Matrix], list[Matrix]]:
 def cross_entropy(logits: Vector, target_id: int) -> Value:
     """-log(softmax(logits)[target_id]), (vocab_size,) to (), as one node; inf if that probability is 0.
 
-    It is log(sum of exps) - logit of the target, so its derivatives are the probabilities, less 1 for the target.
+    It is log(sum of exps) - logit of the target, so its derivatives are the probabilities, less 1 for the target. Where
+    that has so small a probability that 1 / prob, the slope of log, overflows, they are nan, as in the reference.
     """
     exps, total = exps_and_sum(logits)
     probs = [e * (1 / total) for e in exps]
-    loss = -math.log(probs[target_id]) if probs[target_id] else math.inf
-    slopes = [p - (i == target_id) for i, p in enumerate(probs)]
+    prob = probs[target_id]
+    loss = -math.log(prob) if prob else math.inf
+    slopes = [p - (i == target_id) if prob > 2**-1024 else math.nan for i, p in enumerate(probs)]
     return Value(loss, logits, slopes)
 
 def forward(tokens: Sequence[int], state_dict: dict[str, Matrix], config: Config) -> Value:
@@ -393,9 +396,17 @@ def run(path: str, config: Config) -> None:
         print(f"sample {sample_idx + 1:2d}: {sample(tokenizer, state_dict, config)}")
 
 class OneLineParser(argparse.ArgumentParser):
-    """argparse, with its errors on one line: no usage before it, no line ends copied from argv."""
+    """argparse, with its errors on one line (no usage before it, no line ends copied from argv) in every version."""
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {' '.join(message.split())}; --help lists what there is\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        with contextlib.suppress(AttributeError):  # if there is no stderr, the status has to do
+            sys.stderr.write(message or "")
+        sys.exit(status)
+
+    def print_help(self, file: Any = None) -> None:
+        print(self.format_help(), end="", file=file)  # some versions do not tell when this cannot be written
 
 def command_line() -> OneLineParser:
     """The flags: one for each field of Config. Usage and titles are set here, as argparse's differ between versions."""
@@ -436,7 +447,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 141
         parser.exit(1, f"{parser.prog}: error: cannot write the output: {error.strerror}\n")
     except MemoryError:
-        parser.exit(2, f"{parser.prog}: error: not enough memory; lower n_embd, n_layer or block_size\n")
+        parser.exit(2, f"{parser.prog}: error: not enough memory: lower n_embd or n_layer, shorten the input\n")
     except (ValueError, FloatingPointError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     finally:

@@ -97,8 +97,8 @@ def sites(node, parent=None):
     for name, value in ast.iter_fields(node):
         children = [child for child in (value if isinstance(value, list) else [value]) if isinstance(child, ast.AST)]
         for i, child in enumerate(children):
-            documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
-            docstring = documented and name == "body" and i == 0 and isinstance(child, ast.Expr)
+            text = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
+            docstring = text and name == "body" and i == 0
             if name in ("annotation", "returns") or docstring or isinstance(child, (ast.Import, ast.ImportFrom)):
                 continue
             # Within f-strings older Pythons do not know the places of expressions: the whole string is written anew.
@@ -152,7 +152,7 @@ def limit_memory():
 
 
 def survives(folder):
-    """Whether every test passes in folder."""
+    """Whether every test passes in folder: None if they run out of time."""
     for arguments, seconds in STAGES:
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *arguments]
         try:
@@ -161,7 +161,7 @@ def survives(folder):
                 timeout=seconds, preexec_fn=limit_memory if resource else None,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return False
+            return None
         if done.returncode:
             return False
     return True
@@ -202,15 +202,17 @@ def main():
             finally:
                 shutil.copy(ROOT / name, place / name)
                 copies.put(place)
-            if alive:
-                print(f"survives: {name}:{line}: {before!r} -> {after!r}", flush=True)
+            if alive is not False:
+                kind = "survives" if alive else "runs out of time"
+                print(f"{kind}: {name}:{line}: {before!r} -> {after!r}", flush=True)
             return alive
 
         start = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-            alive = sum(pool.map(judge, todo))
-    killed = len(todo) - alive
-    print(f"{killed} of {len(todo)} killed, {killed / len(todo):.1%}, in {(time.monotonic() - start) / 60:.0f} minutes")
+            fates = list(pool.map(judge, todo))
+    killed, endless, minutes = fates.count(False), fates.count(None), (time.monotonic() - start) / 60
+    print(f"{killed + endless} of {len(todo)} killed, {(killed + endless) / len(todo):.1%}, in {minutes:.0f} minutes;")
+    print(f"{endless} of these ran out of time, {fates.count(True)} survive")
 
 
 if __name__ == "__main__":

@@ -384,6 +384,17 @@ def test_cross_entropy_of_the_impossible():
     assert math.isnan(cross_entropy([Value(0.0), Value(math.nan)], 0).data)
 
 
+@pytest.mark.parametrize("gap, slope", [(709.78, -1.0), (709.79, math.nan), (740.0, math.nan)])
+def test_cross_entropy_of_the_nearly_impossible(gap, slope):
+    """A finite slope where 1 / prob is infinite: the reference goes on with NaN, as that times 0 is, and this program
+    would go on with numbers. (The loss at -709.78 is e.g. -log(5.58e-309); 1 / 5.56e-309 is 2**1024, one too large.)"""
+    logits = [Value(0.0), Value(gap)]
+    loss = cross_entropy(logits, 0)
+    loss.backward()
+    assert loss.data == pytest.approx(gap, rel=1e-3)
+    assert logits[0].grad == pytest.approx(slope, nan_ok=True)
+
+
 def test_softmax_is_its_unfused_form():
     """One reciprocal for all in place of one for each: the oracle's softmax, gradient by gradient."""
     for numbers in LOGITS:

@@ -1,4 +1,6 @@
-"""The README's numbers: each comes out of the command or the code that stands beside it."""
+"""The README against the program: what is typed at its prompts and in its shell comes out as it says, its chapters are
+the program's, and the numbers in its sentences are counted again. Times are not: benchmark.py prints them.
+"""
 
 import ast
 import concurrent.futures
@@ -9,7 +11,9 @@ import re
 import shutil
 import statistics
 import subprocess
+import sys
 
+import benchmark
 import pytest
 from conftest import ROOT
 
@@ -161,8 +165,51 @@ def test_numbers_in_sentences():
         matrices = microgpt.init_state_dict(config, 27).values()
         assert text.format(sum(len(row) for matrix in matrices for row in matrix)) in README
     assert f"ln 10 is {math.log(10):.2f}" in README
+    zen = subprocess.run([sys.executable, "-c", "import this"], stdout=subprocess.PIPE, check=True).stdout.decode()
+    words = re.findall("[A-Za-z]+", zen)
+    assert f"each of its {len(words)} words has been seen six times or more" in README and 1000 // len(words) == 6
+    names = (ROOT / "tests" / "golden" / "names.stdout.txt").read_text(encoding="utf-8")
+    assert ", ".join(re.findall(r"^sample +[1-5]: (.*)$", names, re.MULTILINE)) + " and 15 more" in README
     expected = [float(line) for line in (ROOT / "tests" / "golden" / "default.losses.txt").read_text().split()]
     assert f"| as it is | `last microgpt.py` | {statistics.mean(expected[-100:]):.2f} |" in README
+
+
+def test_what_a_step_is_made_of(prompt, monkeypatch):
+    """Nodes, multiply-adds and silent units that were estimated, or counted in another state of the program."""
+    made, kept = [], []
+    node, init, compress = Value.__init__, microgpt.Dot.__init__, microgpt.compress
+
+    def counting(count):
+        def __init__(self, *arguments):
+            made.append(1)
+            count(self, *arguments)
+
+        return __init__
+
+    def selecting(things, live):
+        kept.append(sum(live) / len(live))
+        return compress(things, live)
+
+    monkeypatch.setattr(Value, "__init__", counting(node))
+    monkeypatch.setattr(microgpt.Dot, "__init__", counting(init))
+    monkeypatch.setattr(microgpt, "compress", selecting)
+    config, docs, tokenizer = microgpt.Config(), prompt["docs"], prompt["tokenizer"]
+    microgpt.random.seed(config.seed)
+    first = microgpt.init_state_dict(config, tokenizer.vocab_size)
+    made.clear()
+    for doc in docs[:100]:
+        microgpt.forward(tokenizer.encode(doc), first, config)
+    assert len(made) / 100 == pytest.approx(2750, abs=75)
+    assert statistics.mean(kept) == pytest.approx(0.5, abs=0.02)  # "half of them at the first steps"
+    kept.clear()
+    for doc in docs[900:1000]:
+        microgpt.forward(tokenizer.encode(doc), prompt["w"], config)
+    assert statistics.mean(kept) == pytest.approx(0.1, abs=0.02)  # "nine in ten at the last 250"
+    lengths = [min(config.block_size, len(doc) + 1) for doc in docs[:1000]]
+    work = 3 * statistics.mean(benchmark.multiply_adds(config, 27, length) for length in lengths)
+    assert work == pytest.approx(80_000, rel=0.03)
+    for text in ("some 2,750 nodes", "80,000 multiply-adds", "half of them at the first steps", "nine in ten at the"):
+        assert text in README
 
 
 # Numbers for other ports
