@@ -118,12 +118,13 @@ posix = pytest.mark.skipif(not all(map(shutil.which, ("sh", "sed", "awk", "tr", 
 
 
 SEEDS = [f"last microgpt.py --seed {seed}" for seed in range(1, 6)]
+COUNTS = [f"names {t} | sort -u | wc -l; names {t} | grep -cxFf input.txt" for t in ("0.1", "0.5", "1", "2")]
 
 
 @pytest.fixture(scope="module")
 def results():
     """command -> what it printed, for all experiments; as many at a time as there are processors."""
-    commands = [command for command, _ in EXPERIMENTS] + SEEDS
+    commands = [command for command, _ in EXPERIMENTS] + SEEDS + COUNTS
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(commands, pool.map(shell, commands)))
 
@@ -151,6 +152,17 @@ def test_other_seeds(results):
     """A spread that was guessed."""
     losses = [results[command].strip() for command in SEEDS]
     assert f"five seeds gave {min(losses)} to {max(losses)}" in README
+
+
+@asked
+@posix
+def test_temperatures(results):
+    """Counts that were guessed, or are another temperature's."""
+    text = re.search(r"Temperature changes what .*", README)[0]
+    different = re.search(r": (\d+) at a temperature of 0\.1, (\d+) at 0\.5, (\d+) at 1, (\d+) at 2\.", text).groups()
+    in_the_data = re.search(r"in the data: (\d+), (\d+), (\d+), (\d+)\.", text).groups()
+    for command, *expected in zip(COUNTS, different, in_the_data):
+        assert results[command].split() == expected
 
 
 # Numbers in sentences
