@@ -344,7 +344,7 @@ def train(docs: Sequence[str], tokenizer: Tokenizer, state_dict: dict[str, Matri
     for step in range(config.num_steps):
         loss = forward(tokenizer.encode(docs[step % len(docs)]), state_dict, config)
         if not math.isfinite(loss.data):
-            causes = "learning_rate or init_std" if step else "init_std"  # step 1 comes before any update
+            causes = "learning_rate or init_std" if step else "init_std"  # in step 1, nothing is updated yet
             raise FloatingPointError(f"loss is {loss.data} at step {step + 1}: lower {causes}")
         loss.backward()  # now the grad of each parameter says which way the loss rises
         lr_t = config.learning_rate * (1 - step / config.num_steps)  # learning rate decay: shorter and shorter steps

@@ -386,8 +386,8 @@ def test_cross_entropy_of_the_impossible():
 
 @pytest.mark.parametrize("gap, slope", [(709.78, -1.0), (709.79, math.nan), (740.0, math.nan)])
 def test_cross_entropy_of_the_nearly_impossible(gap, slope):
-    """A finite slope where 1 / prob is infinite: the reference goes on with NaN, as that times 0 is, and this program
-    would go on with numbers. (The loss at -709.78 is e.g. -log(5.58e-309); 1 / 5.56e-309 is 2**1024, one too large.)"""
+    """A finite slope where 1 / prob overflows: the reference goes on with NaN there, and this program would go on with
+    numbers. The largest double is just below 2**1024, so that happens from a loss of 1024 ln 2 = 709.783 on."""
     logits = [Value(0.0), Value(gap)]
     loss = cross_entropy(logits, 0)
     loss.backward()
