@@ -1,104 +1,87 @@
-"""CPython's random numbers, pinned: the same seed gives the same draws with every version of Python, today's and later.
+"""CPython's random numbers, pinned: the same seed gives the same draws in every version of Python.
 
-Why not `import random`? Its documentation guarantees two things across versions: that a seeder compatible with today's
-stays available, and that random() then keeps producing the same sequence. How gauss, shuffle and choices use that
-sequence may change with any release, and the same seed would then start a program with other weights and another order
-of its data. So they are written out here, as they are in CPython 3.11 to 3.13; `import random` gives the same draws.
-
-The generator is MT19937, the Mersenne Twister: M. Matsumoto and T. Nishimura, "Mersenne Twister: A 623-dimensionally
-equidistributed uniform pseudo-random number generator", ACM TOMACS 8 (1998), seeded with their init_by_array of 2002.
+The documentation of `random` promises this of random(), but not of gauss, shuffle and choices, so
+they stand here as they are in CPython 3.11 to 3.13. The generator is the Mersenne Twister, MT19937
+(Matsumoto and Nishimura, ACM TOMACS 8, 1998), seeded by its authors' init_by_array (2002).
 """
-
-from __future__ import annotations
 
 import math
 import os
 from bisect import bisect
-from collections.abc import Iterable, MutableSequence, Sequence
 from itertools import accumulate
-from typing import Any
 
-N, M = 624, 397  # words of state; how far ahead lies the word that is mixed into each of them
-WORD, UPPER, LOWER = 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF  # masks: the 32 bits of a word, its top bit, the 31 below
-# The numbers without a name are the authors', chosen by search for a period of 2**19937 - 1 and evenly spread words.
-
+N, M = 624, 397  # words of state; distance to the word that is mixed into each
+WORD, UPPER, LOWER = 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF  # 32 bits, the top one, the 31 below it
 
 class Random:
-    """One stream of draws; Random(x) starts as after seed(x)."""
-    def __init__(self, x: int | None = None) -> None:
+    """A generator of its own; Random(x) is seeded with x."""
+    def __init__(self, x=None):
         self.seed(x)
 
-    def seed(self, a: int | None = None, version: int = 2) -> None:
-        """Start the stream of a, an int of any size; -a has the same, None a new one. `version` makes no difference.
-
-        Raises TypeError for a float, a str or any other type: how CPython turns those into ints has changed before.
-        """
+    def seed(self, a=None):
+        """Starts the sequence of the int a, without its sign, or for None a random one. Raises
+        TypeError for other types: what CPython makes of them depends on its version."""
         a = int.from_bytes(os.urandom(4 * N), "little") if a is None else a
         if not isinstance(a, int):
             raise TypeError(f"a seed must be an int or None, not {type(a).__name__}")
-        key = [(abs(a) >> shift) & WORD for shift in range(0, max(1, a.bit_length()), 32)]  # its words, lowest first
-        state = [19650218]
+        key = [(abs(a) >> shift) & WORD for shift in range(0, max(1, a.bit_length()), 32)]
+        mt = [19650218]
         for i in range(1, N):
-            state.append((1812433253 * (state[-1] ^ (state[-1] >> 30)) + i) & WORD)
-        last, i = state[0], 0  # the word written last, which goes into the next; i runs 1, 2 ... N - 1, 1, 2 ...
-        for n in range(max(N, len(key))):  # mix in the words of the key
+            mt.append((1812433253 * (mt[-1] ^ (mt[-1] >> 30)) + i) & WORD)
+        last, i = mt[0], 0  # the word written last; i runs from 1 to N - 1, again and again
+        for n in range(max(N, len(key))):  # mix in the key
             i, j = i % (N - 1) + 1, n % len(key)
-            last = state[i] = ((state[i] ^ (1664525 * (last ^ (last >> 30)))) + key[j] + j) & WORD
-        for _ in range(N - 1):  # and once around without it
+            last = mt[i] = ((mt[i] ^ (1664525 * (last ^ (last >> 30)))) + key[j] + j) & WORD
+        for _ in range(N - 1):  # and mix once more
             i = i % (N - 1) + 1
-            last = state[i] = ((state[i] ^ (1566083941 * (last ^ (last >> 30)))) - i) & WORD
-        state[0] = UPPER  # so that the state is never all zeros, which would stay zeros
-        self._state, self._used = state, N  # all words count as used: the first draw makes new ones
-        self._spare: float | None = None  # gauss() makes two deviates at a time and keeps one here
+            last = mt[i] = ((mt[i] ^ (1566083941 * (last ^ (last >> 30)))) - i) & WORD
+        mt[0] = UPPER  # a state of zeros alone would stay so
+        self._mt, self._used, self._gauss_next = mt, N, None  # gauss() keeps every second deviate
 
-    def _word(self) -> int:
+    def _word(self):
         """The next 32 random bits."""
-        state = self._state
-        if self._used == N:  # twist: a new word from the one M ahead, the top bit of the old and the rest of the next
+        mt = self._mt
+        if self._used == N:  # twist: make the next N words of state
             for i in range(N):
-                y = (state[i] & UPPER) | (state[(i + 1) % N] & LOWER)
-                state[i] = state[(i + M) % N] ^ (y >> 1) ^ (0x9908B0DF if y & 1 else 0)
+                y = (mt[i] & UPPER) | (mt[(i + 1) % N] & LOWER)
+                mt[i] = mt[(i + M) % N] ^ (y >> 1) ^ (0x9908B0DF if y & 1 else 0)
             self._used = 0
-        y = state[self._used]
+        y = mt[self._used]
         self._used += 1
-        y ^= y >> 11  # temper: hide the pattern that the words of the state have among them
+        y ^= y >> 11  # temper: spread the bits of the word
         y ^= (y << 7) & 0x9D2C5680
         y ^= (y << 15) & 0xEFC60000
         return y ^ (y >> 18)
 
-    def getrandbits(self, k: int, /) -> int:
-        """An int of k random bits, filled a word at a time from its low end. Raises ValueError for k < 0."""
+    def getrandbits(self, k, /):
+        """An int of k random bits. Raises ValueError for k < 0."""
         if k < 0:
             raise ValueError("number of bits must be non-negative")
-        return sum((self._word() >> max(0, 32 + low - k)) << low for low in range(0, k, 32))  # of the last, its top
+        return sum((self._word() >> max(0, 32 + low - k)) << low for low in range(0, k, 32))
 
-    def random(self) -> float:
-        """A float in [0, 1): one of the 2**53 multiples of 2**-53 there, each as likely as any other."""
+    def random(self):
+        """A float in [0, 1), a multiple of 2**-53."""
         return ((self._word() >> 5) * 2**26 + (self._word() >> 6)) / 2**53  # 27 bits, then 26
 
-    def gauss(self, mu: float = 0.0, sigma: float = 1.0) -> float:
-        """A draw from the normal distribution of mean mu and standard deviation sigma, after Box and Muller (1958)."""
-        z, self._spare = self._spare, None
-        if z is None:  # a random angle and a random radius make two independent deviates
-            angle, radius = self.random() * 2 * math.pi, math.sqrt(-2 * math.log(1 - self.random()))  # never log(0)
-            z, self._spare = math.cos(angle) * radius, math.sin(angle) * radius
+    def gauss(self, mu=0.0, sigma=1.0):
+        """A draw from the normal distribution, after Box and Muller (1958)."""
+        z, self._gauss_next = self._gauss_next, None
+        if z is None:
+            angle = self.random() * 2 * math.pi
+            radius = math.sqrt(-2 * math.log(1 - self.random()))
+            z, self._gauss_next = math.cos(angle) * radius, math.sin(angle) * radius
         return mu + z * sigma
 
-    def shuffle(self, x: MutableSequence[Any]) -> None:
-        """Put x in random order, in place, after Fisher and Yates (1938), from the last place down."""
+    def shuffle(self, x):
+        """Shuffles the list x in place, after Fisher and Yates (1938), from the last place down."""
         for i in reversed(range(1, len(x))):
-            j = i + 1
-            while j > i:  # draw the bits of a place until it is one of 0..i: a remainder would favour some of them
+            j = self.getrandbits((i + 1).bit_length())
+            while j > i:  # draw again: a remainder would favour some places
                 j = self.getrandbits((i + 1).bit_length())
             x[i], x[j] = x[j], x[i]
 
-    def choices(self, population: Sequence[Any], weights: Iterable[float] | None = None, *,
-                cum_weights: Sequence[float] | None = None, k: int = 1) -> list[Any]:  # fmt: skip
-        """k items of population, drawn with replacement, each as likely as its weight, or its step in cum_weights.
-
-        Raises TypeError if given both; ValueError if they are not one for each item, or their total is not positive
-        and finite; IndexError if there is nothing to choose from.
-        """
+    def choices(self, population, weights=None, *, cum_weights=None, k=1):
+        """A list of k draws from population, by weight. Raises what CPython raises."""
         if weights is not None:
             if cum_weights is not None:
                 raise TypeError("cannot specify both weights and cumulative weights")
@@ -107,12 +90,11 @@ class Random:
             return [population[int(self.random() * len(population))] for _ in range(k)]
         if len(cum_weights) != len(population):
             raise ValueError("the number of weights does not match the population")
-        total, last = cum_weights[-1], len(population) - 1  # last: even if rounding lifts the draw to the total
+        total, last = cum_weights[-1], len(population) - 1
         if not 0 < total < math.inf:
             raise ValueError("the total of weights must be greater than zero and finite")
         return [population[bisect(cum_weights, self.random() * total, 0, last)] for _ in range(k)]
 
-
-_hidden = Random()  # one stream for all who use the module's functions
-seed, random, getrandbits = _hidden.seed, _hidden.random, _hidden.getrandbits
-gauss, shuffle, choices = _hidden.gauss, _hidden.shuffle, _hidden.choices
+_inst = Random()
+seed, random, getrandbits = _inst.seed, _inst.random, _inst.getrandbits
+gauss, shuffle, choices = _inst.gauss, _inst.shuffle, _inst.choices
