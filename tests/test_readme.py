@@ -12,7 +12,7 @@ import pytest
 from conftest import GOLDEN, PROGRAM, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PORTS = README
+PORTS = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
 
 
 def test_what_is_typed_at_the_prompt(monkeypatch, capsys):
