@@ -17,7 +17,7 @@ __all__ = ["Config", "Tokenizer", "Value", "document_loss", "dot", "gpt", "init_
            "linear", "load_docs", "mlp", "rmsnorm", "run", "sample", "softmax", "train"]
 
 # ==== Settings: all that can be chosen ============================================================
-BOUNDS = {"at_least": lambda x, b: x >= b, "above": lambda x, b: x > b, "below": lambda x, b: x < b}
+BOUNDS = {"at_least": lambda x, y: x >= y, "above": lambda x, y: x > y, "below": lambda x, y: x < y}
 def setting(default, about, **bounds):
     return field(default=default, metadata={"about": about, "bounds": bounds})
 
@@ -30,8 +30,8 @@ class Config:
     block_size: int = setting(16, "maximum sequence length; the rest is cut off", at_least=1)
     init_std: float = setting(0.08, "standard deviation of the initial weights", at_least=0)
     learning_rate: float = setting(0.01, "learning rate, decaying linearly to 0", at_least=0)
-    beta1: float = setting(0.85, "Adam: decay of the mean gradient", at_least=0, below=1)
-    beta2: float = setting(0.99, "Adam: decay of the mean squared gradient", at_least=0, below=1)
+    beta1: float = setting(0.85, "Adam: share kept of the mean gradient", at_least=0, below=1)
+    beta2: float = setting(0.99, "Adam: share kept of the mean square", at_least=0, below=1)
     eps_adam: float = setting(1e-8, "Adam: keeps the divisor above 0", above=0)
     num_steps: int = setting(1000, "number of training steps, one document each", at_least=0)
     temperature: float = setting(0.5, "low: predictable samples; high: varied ones", above=0)
@@ -66,7 +66,7 @@ def load_docs(path: str) -> list[str]:
 
 # ==== Tokenizer: text to numbers and back =========================================================
 class Tokenizer:
-    """Each character is a token, a number from 0 up. It is a label, not an amount."""
+    """Numbers the characters from 0 up. Such a number, a token, is a label, not an amount."""
     def __init__(self, docs: list[str]):
         self.uchars = sorted(set("".join(docs)), key=lambda ch: ch.encode("utf-16-be"))  # as in JS
         self.char_to_id = {ch: i for i, ch in enumerate(self.uchars)}
@@ -79,13 +79,13 @@ class Tokenizer:
         return "".join(self.uchars[token_id] for token_id in tokens if token_id != self.bos)
 
 # ==== Autograd: the chain rule through a graph of numbers =========================================
-next_number = itertools.count().__next__
+next_number = itertools.count().__next__  # each call gives the next of 0, 1, 2, ...
 class Value:
     """A number that knows what it was computed from, and its derivative for each of these."""
     __slots__ = ("data", "grad", "children", "local_grads", "number")
     def __init__(self, data, children=(), local_grads=()):
         self.data = data
-        self.grad = 0.0  # d(root)/d(self), filled in by root.backward()
+        self.grad = 0.0  # d(loss)/d(self), filled in by loss.backward()
         self.children = children  # what it was computed from; nothing for a leaf, such as a weight
         self.local_grads = local_grads  # d(self)/d(child) for each child
         self.number = next_number()  # nodes are numbered as they are made
@@ -124,14 +124,14 @@ class Value:
     def backward(self):
         """Computes the grad of every node below self. In leaves it adds up, call by call."""
         self.grad = 1.0 if self.children else self.grad + 1.0  # d(self)/d(self)
-        number, reached = self.number, {self.number: self}
-        while reached:  # count down, since all that was made from a node has a higher number
-            if number in reached:
-                node = reached.pop(number)
+        number, waiting = self.number, {self.number: self}
+        while waiting:  # count down: all that was made from a node has a higher number than it
+            if number in waiting:
+                node = waiting.pop(number)
                 grad = node.grad  # complete by now
                 for child, local_grad in zip(node.children, node.local_grads):
-                    if child.children and child.number not in reached:
-                        reached[child.number] = child
+                    if child.children and child.number not in waiting:  # its first visit
+                        waiting[child.number] = child
                         child.grad = 0.0
                     child.grad += local_grad * grad  # the chain rule, added up over all paths
             number -= 1
@@ -161,16 +161,16 @@ def init_state_dict(config: Config, vocab_size: int) -> dict:
         state_dict[f"layer{li}.mlp_fc2"] = matrix(n_embd, 4 * n_embd)
     return state_dict
 
-# ==== Model: near GPT-2 (Radford et al., 2019), with rmsnorm for layernorm and ReLU for GELU ======
+# ==== Model: GPT-2 (Radford et al., 2019), but RMSNorm, ReLU, no biases and no final norm =========
 def linear(x, w):
     """The matrix w (nout, nin) times the vector x (nin,): (nout,)."""
     return [dot(row, x) for row in w]
 
 def softmax(logits):
-    """Turns scores (n,) into probabilities (n,): between 0 and 1, and 1 in all."""
+    """Turns scores (n,) into probabilities (n,): between 0 and 1, adding up to 1."""
     max_val = max(logit.data for logit in logits)
-    exps = [(logit - max_val).exp() for logit in logits]  # e to at most 0 cannot overflow
-    inverse_sum = 1 / dot(exps, [Value(1.0)] * len(exps))  # 1 / sum(exps), in one node
+    exps = [(logit - max_val).exp() for logit in logits]  # exponents of at most 0: no overflow
+    inverse_sum = 1 / dot(exps, [Value(1.0)] * len(exps))  # 1 / sum(exps); the sum is one node
     return [e * inverse_sum for e in exps]
 
 def rmsnorm(x):
@@ -187,12 +187,12 @@ def mlp(x, fc1, fc2):
 
 def gpt(token_id, pos_id, keys, values, state_dict, config):
     """Reads the token at position pos_id and returns logits (vocab_size,), scores for the next one.
-    keys[li] and values[li] hold a row (n_embd,) for each token so far. Gradients flow through them.
-    No mask is needed: later tokens have not been read yet."""
+    Its key and its value, (n_embd,) each, go to keys[li] and values[li], for later tokens to find.
+    No mask is needed, as later tokens are not there yet. Gradients flow back through both lists."""
     tok_emb = state_dict["wte"][token_id]  # (n_embd,): which token it is
     pos_emb = state_dict["wpe"][pos_id]  # (n_embd,): where it stands
-    x = [t + p for t, p in zip(tok_emb, pos_emb)]  # (n_embd,): so is x after every block
-    x = rmsnorm(x)  # and again in each block, but x_residual is this x
+    x = [t + p for t, p in zip(tok_emb, pos_emb)]  # (n_embd,), like every x below
+    x = rmsnorm(x)  # not redundant: x_residual keeps this normalized x
     head_dim = config.n_embd // config.n_head
     scale = 1 / head_dim**0.5  # keeps the scores small, so that softmax does not saturate
     for li in range(config.n_layer):
@@ -211,7 +211,7 @@ def gpt(token_id, pos_id, keys, values, state_dict, config):
             v_h = [row[head] for row in values[li]]  # (pos_id + 1, head_dim)
             attn_logits = [dot(q_h, k_t) * scale for k_t in k_h]  # (pos_id + 1,)
             attn_weights = softmax(attn_logits)  # (pos_id + 1,): how much to take from each token
-            x_attn += [dot(attn_weights, list(v_j)) for v_j in zip(*v_h)]  # weighted mean of values
+            x_attn += [dot(attn_weights, list(column)) for column in zip(*v_h)]  # mean of values
         x = linear(x_attn, state_dict[f"layer{li}.attn_wo"])  # mixes what the heads have found
         x = [a + b for a, b in zip(x, x_residual)]  # residual connection: a block adds to x
         x_residual = x  # 2) MLP: work on this token by itself
@@ -231,10 +231,10 @@ def document_loss(tokens: list[int], state_dict: dict, config: Config) -> Value:
         logits = gpt(token_id, pos_id, keys, values, state_dict, config)
         probs = softmax(logits)
         losses.append(-probs[target_id].log())  # 0 if prob is 1, 0.69 if it is 1/2
-    return sum(losses) * (1 / len(losses))  # may yours be low
+    return sum(losses) * (1 / len(losses))  # their mean
 
 def train(docs: list[str], tokenizer: Tokenizer, state_dict: dict, config: Config):
-    """Takes steps of Adam (Kingma and Ba, 2014); yields (step, loss). Raises FloatingPointError."""
+    """Yields (step, loss) by Adam (Kingma and Ba, 2014). FloatingPointError: loss is inf or nan."""
     params = [p for matrix in state_dict.values() for row in matrix for p in row]
     m_buf, v_buf = [0.0] * len(params), [0.0] * len(params)  # means of gradients and their squares
     beta1, beta2, eps_adam = config.beta1, config.beta2, config.eps_adam
@@ -248,14 +248,14 @@ def train(docs: list[str], tokenizer: Tokenizer, state_dict: dict, config: Confi
         loss.backward()
         loss = loss.data  # keeps the number and frees the graph
         lr_t = config.learning_rate * (1 - step / config.num_steps)  # linear decay
-        bias1, bias2 = 1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1)  # since they start from 0
+        bias1, bias2 = 1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1)  # undo their start from 0
         for i, p in enumerate(params):
             g = p.grad
             m_buf[i] = beta1 * m_buf[i] + new1 * g
             v_buf[i] = beta2 * v_buf[i] + new2 * (g * g)
             m_hat = m_buf[i] / bias1
             v_hat = v_buf[i] / bias2
-            p.data -= lr_t * m_hat / (math.sqrt(v_hat) + eps_adam)  # downhill, by lr_t or less
+            p.data -= lr_t * m_hat / (math.sqrt(v_hat) + eps_adam)  # against m_hat, by about lr_t
         yield step + 1, loss
 
 # ==== Sampling: may the model babble back to us ===================================================
@@ -269,7 +269,7 @@ def sample(tokenizer: Tokenizer, state_dict: dict, config: Config) -> str:
         if pos_id + 1 < len(tokens):
             continue  # the prompt has the next token
         probs = [p.data for p in softmax([logit / config.temperature for logit in logits])]
-        if math.isnan(probs[0]):
+        if math.isnan(probs[0]):  # then all are, through their sum
             raise FloatingPointError(f"probabilities are nan at temperature {config.temperature}")
         token_id = random.choices(range(tokenizer.vocab_size), probs)[0]
         if token_id == tokenizer.bos:
@@ -304,8 +304,8 @@ def main(argv=None):
     try:
         docs = load_docs(settings.pop("input"))
         config = Config(**settings)
-        for ch in set(config.prompt).difference(*docs):
-            raise ValueError(f"prompt has {ch!r}, a character that is in no document")
+        if unknown := set(config.prompt).difference(*docs):
+            raise ValueError(f"prompt has {min(unknown)!r}, a character that is in no document")
     except (OSError, UnicodeError) as error:
         parser.error(f"cannot read the input: {error}; name a text file: microgpt names.txt")
     except ValueError as error:
@@ -317,7 +317,7 @@ def main(argv=None):
 
 def cli():
     """The command as a process of its own: main() with signals, stdout and memory set up for it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the shell's loop around this, too
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends this and a shell's loop around it
     if hasattr(signal, "SIGPIPE"):  # `| head` ends this without a word (Windows has no SIGPIPE)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if hasattr(sys.stdout, "reconfigure"):

@@ -29,7 +29,6 @@ import microgpt  # noqa: E402
 
 clock = time.perf_counter
 
-
 def run_program(command, cwd):
     """(stdout, seconds to the end, seconds to the first step line, peak memory in MiB) of a process."""
     start, first, chunks = clock(), None, []
@@ -45,11 +44,9 @@ def run_program(command, cwd):
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
     return b"".join(chunks), seconds, first or seconds, usage.ru_maxrss / unit
 
-
 def lines_of(stdout):
     """What was printed, whatever ends a line."""
     return re.sub(rb"[\r\n]+", b"\n", stdout).strip()
-
 
 def worker(path, steps, settings):
     """Seconds of each of some training steps, in this process, with the collector as the command has it."""
@@ -68,17 +65,14 @@ def worker(path, steps, settings):
         times.append(clock() - start)
     print(json.dumps(times))
 
-
 def ms_a_step(path, steps, **settings):
     command = [sys.executable, __file__, "--worker", str(path), str(steps), json.dumps(settings)]
     times = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
     return statistics.mean(times) * 1e3
 
-
 def spread(numbers):
     middle, low, high = (f"{f(numbers):.2f}" for f in (statistics.median, min, max))
     return f"{middle} ({low} to {high})"
-
 
 def table(*rows):
     """A Markdown table; the first row is its head."""
@@ -88,7 +82,6 @@ def table(*rows):
     print()
     for row in rows:
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |", flush=True)
-
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -126,7 +119,6 @@ def main():
     for n_embd, n_layer in ((8, 1), (16, 1), (32, 1), (64, 1), (16, 2), (16, 4), (16, 8)):
         rows.append((n_embd, n_layer, f"{ms_a_step(path, 100, n_embd=n_embd, n_layer=n_layer):.1f}"))
     table(*rows)
-
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:

@@ -11,12 +11,10 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-
 def changed_lines(diff):
     """(old, new) from a unified diff of one change, in one line each."""
     lines = [line for line in diff.splitlines() if line[:3] not in ("---", "+++")]
     return tuple(" ".join(line[1:].strip() for line in lines if line[:1] == sign) for sign in "-+")
-
 
 def survivors_of(session):
     """Counter of outcomes, and [(module, old, new)] of the survivors."""
@@ -29,13 +27,11 @@ def survivors_of(session):
             survivors.append((item["mutations"][0]["module_path"], *changed_lines(result["diff"])))
     return outcomes, survivors
 
-
 def explained():
     """{(module, old, new)} from blocks of four lines: reason, module, - old, + new."""
     blocks = (HERE / "surviving_mutants.txt").read_text(encoding="utf-8").split("\n\n")
     lines = [block.strip().splitlines() for block in blocks if not block.startswith("#")]
     return {(module, old[2:], new[2:]) for _, module, old, new in filter(None, lines)}
-
 
 def main():
     outcomes, survivors = survivors_of(sys.argv[1])
@@ -46,7 +42,6 @@ def main():
         print(f"\n{'explained' if (module, old, new) in known else 'NOT EXPLAINED'}\n{module}\n- {old}\n+ {new}")
     if outcomes["not run"] or not known.issuperset(survivors):
         sys.exit("a mutant survived that surviving_mutants.txt does not explain, or was not run")
-
 
 if __name__ == "__main__":
     main()

@@ -1,7 +1,6 @@
 """random_compat draws what CPython's random draws: the published vectors, the standard library call by call, frozen
 draws, and the same errors."""
 
-import hashlib
 import random as stdlib
 import sys
 
@@ -12,10 +11,8 @@ import random_compat
 
 # Published numbers
 
-
 def test_the_authors_vector():
-    """mt19937ar.out, made by the authors' C program with init_by_array {0x123, 0x234, 0x345, 0x456}: the first ten of
-    1,000 ints, the last one, and ten floats that follow. Fails for any constant, shift or mask of the generator."""
+    """Fails for any constant, shift or mask: the authors' mt19937ar.out, from the key {0x123, 0x234, 0x345, 0x456}."""
     generator = random_compat.Random(0x123 | 0x234 << 32 | 0x345 << 64 | 0x456 << 96)
     ints = [generator.getrandbits(32) for _ in range(1000)]
     assert ints[:10] == [1067595299, 955945823, 477289528, 4107218783, 4228976476, 3344332714, 3355579695, 227628506,
@@ -24,25 +21,6 @@ def test_the_authors_vector():
     floats = ["0.76275443", "0.99000644", "0.98670464", "0.10143112", "0.27933125",
               "0.69867227", "0.94218740", "0.03427201", "0.78842173", "0.28180608"]  # fmt: skip
     assert [f"{generator.getrandbits(32) / 2**32:.8f}" for _ in floats] == floats
-
-
-def test_cpythons_reference_vector():
-    """CPython's test_strong_reference_implementation: the last ten of 2,000 floats, times 2**53. Fails for a float made
-    from other bits of the same words."""
-    expected = [0x0EAB3258D2231F, 0x1B89DB315277A5, 0x1DB622A5518016, 0x0B7F9AF0D575BF, 0x029E4C4DB82240,
-                0x04961892F5D673, 0x02B291598E4589, 0x11388382C15694, 0x02DAD977C9E1FE, 0x191D96D4D334C6]  # fmt: skip
-    generator = random_compat.Random(61731 | 24903 << 32 | 614 << 64 | 42143 << 96)
-    assert [generator.random() * 2**53 for _ in range(2000)][-10:] == expected
-
-
-def test_cpythons_guaranteed_sequence():
-    """CPython's test_guaranteed_stable promises this sequence for all versions. Its seed is a text, which CPython turns
-    into an int as below: a key of 83 bytes."""
-    text = b"the quick brown fox"
-    generator = random_compat.Random(int.from_bytes(text + hashlib.sha512(text).digest(), "big"))
-    expected = ["0x1.1239ddfb11b7cp-3", "0x1.b3cbb5c51b120p-4", "0x1.8c4f55116b60fp-1", "0x1.63eb525174a27p-1"]
-    assert [generator.random().hex() for _ in expected] == expected
-
 
 def test_the_frozen_draws_of_seed_42():
     """What CPython 3.11 to 3.13 draw, in digits: the standard library that other tests compare with may change."""
@@ -54,7 +32,6 @@ def test_the_frozen_draws_of_seed_42():
     ten = list(range(10))
     new().shuffle(ten)
     assert ten == [7, 3, 2, 8, 5, 6, 9, 4, 0, 1]
-
 
 # The standard library, call by call
 
@@ -68,7 +45,6 @@ calls = st.one_of(
     st.tuples(st.just("seed"), seeds),
 )
 
-
 def perform(generator, name, *arguments):
     if name == "shuffle":
         items = list(range(arguments[0]))
@@ -80,7 +56,6 @@ def perform(generator, name, *arguments):
         return generator.choices(items, weights, k=k) + generator.choices(items, k=k)
     return getattr(generator, name)(*arguments)
 
-
 @settings(max_examples=200)
 @given(seeds, st.lists(calls, max_size=30))
 def test_any_sequence_of_calls(seed, sequence):
@@ -90,11 +65,7 @@ def test_any_sequence_of_calls(seed, sequence):
         assert perform(ours, *call) == perform(theirs, *call), call
     assert ours.random() == theirs.random()
 
-
-LENGTHS = [0, 1, -42, 2**32 + 7, 2**19937 + 5, 2**19968 - 1, 2**19968, -(3**20000)]
-
-
-@pytest.mark.parametrize("seed", LENGTHS, ids=int.bit_length)
+@pytest.mark.parametrize("seed", [0, 1, -42, 2**32 + 7, 2**19968 - 1, 2**19968, -(3**20000)], ids=int.bit_length)
 def test_seeds_of_any_length_over_many_rounds_of_the_state(seed):
     """Fails for a key cut to 624 words or taken from the high end, and for a twist that goes wrong in later rounds."""
     ours, theirs = random_compat.Random(seed), stdlib.Random(seed)
@@ -106,27 +77,19 @@ def test_seeds_of_any_length_over_many_rounds_of_the_state(seed):
         theirs.shuffle(copy)
         assert items == copy
 
-
 def test_choices_takes_all_that_cpythons_takes():
     """Fails for a search that stops on the wrong side of an item without weight, or runs past the last."""
     for arguments, keywords in (
         ((range(4), [0.0, 0.0, 1e-300, 0.0]), {"k": 5}), ((range(4), [0, 1, 0, 3]), {"k": 50}), (("abcdef",), {}),
-        ((range(3),), {"cum_weights": [0.1, 0.1, 7.0], "k": 50}), ((range(3), None), {"cum_weights": (1, 2, 3)}),
-        (([7], [1e308]), {}),
+        ((range(3),), {"cum_weights": [0.1, 0.1, 7.0], "k": 50}), (([7], [1e308]), {}), (("ab", {1: 0, 2: 0}), {}),
     ):  # fmt: skip
         ours, theirs = random_compat.Random(9), stdlib.Random(9)
         assert ours.choices(*arguments, **keywords) == theirs.choices(*arguments, **keywords)
         assert ours.random() == theirs.random()
-    assert random_compat.Random(9).choices(range(3), (w for w in (1, 2, 3))) == stdlib.Random(9).choices(
-        range(3), (w for w in (1, 2, 3))
-    )
-    ours = random_compat.Random(0)
     ours.random = lambda: 1.0  # a product that rounds up to the total
     assert ours.choices("ab", [1.0, 2.0]) == ["b"]
 
-
 # Errors
-
 
 @pytest.mark.parametrize(
     "error, call",
@@ -134,8 +97,7 @@ def test_choices_takes_all_that_cpythons_takes():
         (ValueError, lambda r: r.choices([], [1.0])), (ValueError, lambda r: r.choices([1, 2], [1.0])),
         (ValueError, lambda r: r.choices([1, 2], cum_weights=[1.0, 2.0, 3.0])),
         (ValueError, lambda r: r.choices([1, 2], [0.0, 0.0])), (ValueError, lambda r: r.choices([1, 2], [-1.0, -2.0])),
-        (ValueError, lambda r: r.choices([1, 2], [1.0, float("inf")])),
-        (ValueError, lambda r: r.choices([1, 2], [1.0, float("nan")])),
+        *((ValueError, lambda r, w=float(w): r.choices([1, 2], [1.0, w])) for w in ("inf", "nan")),
         (TypeError, lambda r: r.choices([1, 2], [1.0, 2.0], cum_weights=[1.0, 3.0])),
         (TypeError, lambda r: r.choices([1, 2], 5)), (TypeError, lambda r: r.choices([1, 2], [1, 2], 3)),
         (IndexError, lambda r: r.choices([], [])), (IndexError, lambda r: r.choices([])),
@@ -153,13 +115,11 @@ def test_errors_are_cpythons(error, call):
     with pytest.raises(error):
         call(random_compat.Random(1))
 
-
 @pytest.mark.parametrize("seed", [1.0, "1", b"1", int])
 def test_seeds_that_are_no_ints_are_refused(seed):
     """Fails for a float or a text hashed to a seed, which versions of CPython have done in different ways."""
     with pytest.raises(TypeError, match=f"not {type(seed).__name__}"):
         random_compat.seed(seed)
-
 
 def test_no_seed_means_a_new_sequence():
     """Fails for Random() seeded with a constant."""
@@ -168,7 +128,6 @@ def test_no_seed_means_a_new_sequence():
     first = random_compat.random()
     random_compat.seed()
     assert random_compat.random() != first
-
 
 def test_the_modules_functions_share_one_instance():
     """Fails for seed() of one generator and random() of another, or for the standard library's generator touched."""

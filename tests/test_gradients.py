@@ -1,22 +1,22 @@
 """Gradients are right: what backward() computes agrees with central finite differences.
 
-For each operation, for each function of the model, for random graphs, and for every parameter of a small model. The
-slope of f at x is (f(x + h) - f(x - h)) / 2h. With h = 1e-5 that formula is off by about h**2 = 1e-10 for functions as
-smooth as these, and rounding adds about 1e-16 / h = 1e-11. TOLERANCE leaves a thousandfold for steeper ones.
+For each operation and function, for random graphs, and for every parameter of a small model. (f(x + h) - f(x - h)) / 2h
+is off by about h**2 = 1e-10 for functions as smooth as these, and rounding adds 1e-16 / h = 1e-11. TOLERANCE leaves a
+thousandfold for steeper ones.
 """
 
-import gc
+import dataclasses
 import math
 from fractions import Fraction
 
 import pytest
-from conftest import assume, data, given, parameters, plain_loss, seeded, settings, st
+from conftest import assume, given, parameters, seeded, settings, st
+from second_model import plain_loss
 
 import microgpt
 from microgpt import Config, Value, document_loss, dot, linear, mlp, rmsnorm, softmax
 
 H, TOLERANCE = 1e-5, 1e-7
-
 
 def slopes(f, values):
     """Central differences of f() in the data of each of values."""
@@ -30,13 +30,11 @@ def slopes(f, values):
         value.data = x
     return result
 
-
 def check(f, *numbers):
     values = [Value(float(x)) for x in numbers]
     f(*values).backward()
     expected = slopes(lambda: f(*values).data, values)
     assert [v.grad for v in values] == pytest.approx(expected, rel=TOLERANCE, abs=TOLERANCE)
-
 
 # Each operation
 
@@ -52,14 +50,12 @@ OPERATIONS = {
 }  # fmt: skip
 POINTS = [(0.7, -1.3), (-0.4, 2.1), (1.9, 0.6), (-2.2, -0.9)]
 
-
 @pytest.mark.parametrize("a, b", POINTS)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_operators_compute_what_numbers_do_and_its_slopes(name, a, b):
     """Fails for another result, or a derivative with a wrong sign, factor or operand, on either side."""
     assert OPERATIONS[name](Value(a), Value(b)).data == pytest.approx(OPERATIONS[name](a, b), rel=1e-15)
     check(OPERATIONS[name], a, b)
-
 
 @pytest.mark.parametrize("x", [0.3, 2.4, -1.1])
 def test_exp_log_and_relu_compute_their_functions_and_slopes(x):
@@ -70,29 +66,22 @@ def test_exp_log_and_relu_compute_their_functions_and_slopes(x):
     for f in (Value.exp, lambda a: (a * a).log(), Value.relu):
         check(f, x)
 
-
 def test_edges_have_their_limits():
     """Fails for relu that lets a gradient through at 0 or stops nan, a slope of x**0, log(0) as an error."""
     for number, slope in ((0.0, 0.0), (-1e-300, 0.0), (1e-300, 1.0)):
-        x = Value(number)
-        x.relu().backward()
+        (x := Value(number)).relu().backward()
         assert x.grad == slope
-    x = Value(0.0)
-    (x**0 + x**1 + x**2).backward()
-    assert x.grad == 1.0
-    x = Value(0.0)
-    y = x.log()
-    y.backward()
-    assert (y.data, x.grad) == (-math.inf, math.inf)
     assert math.isnan(Value(math.nan).relu().data)
-
+    x, y = Value(0.0), Value(0.0)
+    (x**0 + x**1 + x**2).backward()
+    (z := y.log()).backward()
+    assert (x.grad, z.data, y.grad) == (1.0, -math.inf, math.inf)
 
 def test_what_is_no_real_number_is_an_error():
     """Fails for a complex number or an infinity in the graph."""
     for call in (lambda: Value(-1.0).log(), lambda: Value(-8.0) ** 0.5, lambda: Value(0.0) ** -1, Value(710.0).exp):
         with pytest.raises((ValueError, OverflowError)):
             call()
-
 
 def test_a_node_shows_what_it_was_computed_from():
     """Fails for children or local gradients that are lost, in another order, or not paired; for a __dict__."""
@@ -107,32 +96,24 @@ def test_a_node_shows_what_it_was_computed_from():
     (a * 3).backward()
     assert repr(a) == "Value(data=2.0, grad=3.0)"
 
-
 # backward(), on any graph and any number of times
 
-
 def test_shared_nodes():
-    """Fails for a node that passes its gradient on before all of it has arrived."""
+    """Fails for a node that passes on a gradient before all has arrived, or for a walk along each of 2**200 paths."""
     x = Value(3.0)
     a = x * x
     b = a + x
     ((a * b) + (b * b) + a).backward()  # 2 x^4 + 3 x^3 + 2 x^2
-    assert x.grad == 8 * 27 + 9 * 9 + 4 * 3
-    assert b.grad == 9 + 2 * 12
-
-
-def test_the_order_is_not_that_of_plain_recursion():
-    """Fails for recursion from the root that passes b's gradient on twice: a = 1; b = a + a; c = b + b; b * c."""
+    assert (x.grad, b.grad) == (8 * 27 + 9 * 9 + 4 * 3, 9 + 2 * 12)
     a = Value(1.0)
     b = a + a
-    (b * (b + b)).backward()
-    assert a.grad == 16.0  # 2 (2a)^2 = 8 a^2
+    (b * (b + b)).backward()  # 8 a^2
+    assert a.grad == 16.0
     x = y = Value(1.0)
-    for _ in range(200):  # and for a walk along every path: there are 2**200
+    for _ in range(200):
         y = y + y
     y.backward()
     assert x.grad == 2.0**200
-
 
 def test_a_second_call_adds_to_leaves_and_sets_other_nodes_anew():
     """Fails for gradients of an earlier call that flow again: 1, 3, 6 times the gradient in place of 1, 2, 3."""
@@ -147,7 +128,6 @@ def test_a_second_call_adds_to_leaves_and_sets_other_nodes_anew():
     leaf.backward()
     assert leaf.grad == 2.0
 
-
 def test_several_roots_over_one_graph():
     """Fails for nodes that the first root has visited and the second takes for done, or that keep its gradient."""
     x = Value(2.0)
@@ -160,7 +140,6 @@ def test_several_roots_over_one_graph():
     (y * x + y).backward()  # a graph that has grown
     assert x.grad == 36 + 12 + 4
 
-
 def test_gradients_belong_to_the_forward_pass():
     """Fails for derivatives that are taken from data at the time of backward()."""
     a, b, c = Value(2.0), Value(3.0), Value(4.0)
@@ -168,7 +147,6 @@ def test_gradients_belong_to_the_forward_pass():
     a.data = b.data = c.data = 100.0
     result.backward()  # (ac + ab) b
     assert (a.grad, b.grad, c.grad) == ((4 + 3) * 3, 14 + 2 * 3, 2 * 3)
-
 
 def test_a_chain_of_a_million_nodes():
     """Fails for recursion, on the way back and when the graph is freed."""
@@ -179,22 +157,6 @@ def test_a_chain_of_a_million_nodes():
     assert x.grad == 1.0
     del y
 
-
-def test_micrograds_worked_example():
-    """A peer's published numbers (README of github.com/karpathy/micrograd): 24.7041, 138.8338, 645.5773."""
-    a, b = Value(-4.0), Value(2.0)
-    total = a + b
-    product = a * b + b**3
-    total = total + (total + 1)
-    total = total + (1 + total + (-a))
-    product = product + (product * 2 + (b + a).relu())
-    product = product + (3 * product + (b - a).relu())
-    squared = (total - product) ** 2
-    result = squared / 2.0 + 10.0 / squared
-    result.backward()
-    assert [f"{x:.4f}" for x in (result.data, a.grad, b.grad)] == ["24.7041", "138.8338", "645.5773"]
-
-
 STEPS = {
     "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "div": lambda a, b: a / b,
     "shift": lambda a, b: 3 - a, "scale": lambda a, b: -2 * a, "over": lambda a, b: 5 / b,
@@ -202,7 +164,6 @@ STEPS = {
     "dot": lambda a, b: dot([a, b, a], [b, b, a]) if isinstance(a, Value) else a * b + b * b + a * a,
 }  # fmt: skip
 step = st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 99), st.integers(0, 99))
-
 
 def grow(leaves, program):
     """All numbers of a program: each step takes two earlier numbers."""
@@ -214,13 +175,10 @@ def grow(leaves, program):
         numbers.append(STEPS[name](a, b))
     return numbers
 
-
 @settings(max_examples=300)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.lists(step, min_size=1, max_size=14))
 def test_random_graphs(numbers, program):
-    """Fails for any graph of up to 18 nodes whose gradients are wrong, from two roots one after the other.
-
-    The differences are taken over exact fractions, with a step of 1e-30: no rounding, and a formula error of 1e-60."""
+    """Fails for any graph of up to 18 nodes with wrong gradients, from two roots. Exact fractions, a step of 1e-30."""
     leaves, h = [Fraction(n) for n in numbers], Fraction(1, 10**30)
     exact = grow(leaves, program)
     values = grow([Value(float(n)) for n in numbers], program)
@@ -234,21 +192,17 @@ def test_random_graphs(numbers, program):
         slope = sum((above[root] - below[root]) / (2 * h) for root in roots)
         assert values[i].grad == pytest.approx(float(slope), rel=1e-9, abs=1e-7)
 
-
 # The functions of the model
-
 
 def weighted(vector):
     """One number that depends on every element in another way, so that no two of them can be exchanged."""
     return sum(x * (0.5 + 0.25 * i) + x * x * (0.1 * i) for i, x in enumerate(vector))
-
 
 @pytest.mark.parametrize("numbers", [[0.5], [1.0, -1.5], [0.1, -2.0, 3.0, 0.4], [0.05, 0.02]])
 def test_softmax_and_rmsnorm(numbers):
     """Fails for a maximum, a sum or a scale that is taken for a constant when it is none."""
     check(lambda *values: weighted(softmax(list(values))), *numbers)
     check(lambda *values: weighted(rmsnorm(list(values))), *numbers)
-
 
 def test_dot_linear_and_mlp():
     """Fails for a matrix used transposed, a row left out, or a silenced unit that passes something on."""
@@ -259,14 +213,12 @@ def test_dot_linear_and_mlp():
     check(lambda *v: weighted(linear(*split(v)[:2])), *numbers)
     check(lambda *v: weighted(mlp(*split(v))), *numbers)
 
-
 def test_shapes_that_do_not_fit_are_refused():
     """Fails for a dot product that is cut to the shorter list."""
     a, b = [Value(1.0)] * 2, [Value(1.0)] * 3
     for call in (lambda: dot(a, b), lambda: dot(b, a), lambda: linear(a, [a, b])):
         with pytest.raises(ValueError, match="3|2"):
             call()
-
 
 # The whole model
 
@@ -275,18 +227,14 @@ SMALL = [
     Config(n_embd=6, n_head=1, n_layer=1, block_size=9, init_std=0.3),
 ]
 
-
 @pytest.mark.parametrize("steps", [0, 4])
 @pytest.mark.parametrize("config", SMALL, ids=["two layers", "one head"])
 def test_every_parameter_of_a_small_model(config, steps):
-    """Fails for any gradient that is lost on the way through the model, before training or after some steps of it.
-
-    The differences are taken of the loss that conftest.plain_loss computes, which shares nothing with the program."""
+    """Fails for a gradient that is lost in the model, before or after training: differences are second_model.py's."""
     docs = ["abcab", "cab"]
     tokenizer = microgpt.Tokenizer(docs)
     state_dict = seeded(config, tokenizer.vocab_size)
-    list(microgpt.train(docs, tokenizer, state_dict, Config(num_steps=steps, n_layer=config.n_layer,
-         n_embd=config.n_embd, n_head=config.n_head, block_size=config.block_size)))  # fmt: skip
+    list(microgpt.train(docs, tokenizer, state_dict, dataclasses.replace(config, num_steps=steps)))
     params, tokens = parameters(state_dict), tokenizer.encode("abcab")
     for p in params:
         p.grad = 0.0
@@ -295,33 +243,4 @@ def test_every_parameter_of_a_small_model(config, steps):
     assert loss.data == pytest.approx(plain_loss(tokens, state_dict, config), rel=1e-13)
     expected = slopes(lambda: plain_loss(tokens, state_dict, config), params)
     assert [p.grad for p in params] == pytest.approx(expected, rel=1e-6, abs=1e-8)
-    used = [p for p in params if p.grad]
-    assert len(used) > len(params) / 2
-
-
-def test_gradients_flow_back_through_the_cache():
-    """Fails for keys or values kept as plain numbers: the first token's embedding would not feel the last loss."""
-    config = SMALL[0]
-    state_dict = seeded(config, 4)
-    keys, values = [[], []], [[], []]
-    for pos_id, token_id in enumerate([3, 0, 1]):
-        logits = microgpt.gpt(token_id, pos_id, keys, values, state_dict, config)
-    logits[2].backward()
-    assert all(p.grad for p in state_dict["wte"][3]) and all(p.grad for p in state_dict["wpe"][0])
-
-
-@pytest.mark.skipif(not hasattr(gc, "get_threshold"), reason="this interpreter does not count references")
-def test_a_graph_is_freed_without_the_collector():
-    """Fails for a cycle in the graph or in backward(): the command turns the collector off, and memory would grow."""
-    x, config = Value(2.0), SMALL[0]
-    state_dict = seeded(config, 4)
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(3):
-            (x * x + x).log().backward()
-            document_loss([3, 0, 1, 3], state_dict, config).backward()
-        assert gc.collect() == 0
-    finally:
-        gc.enable()
-    assert data([x]) == [2.0]
+    assert sum(p.grad != 0 for p in params) > len(params) / 2

@@ -2,7 +2,6 @@
 are drawn in order, Adam is Adam, a run that diverges ends with its line, and a sample begins with its prompt."""
 
 import dataclasses
-import itertools
 import json
 import math
 import random
@@ -11,10 +10,11 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, data, flags, parameters, plain_logits, plain_loss, seeded
+from conftest import ROOT, data, flags, parameters, seeded
+from second_model import plain_logits, plain_loss
 
 import microgpt
-from microgpt import Config, Tokenizer, Value, document_loss, gpt, init_state_dict, rmsnorm, sample, softmax, train
+from microgpt import Config, Tokenizer, Value, document_loss, gpt, init_state_dict, sample, softmax, train
 
 CONFIGS = [
     Config(),
@@ -26,37 +26,24 @@ VOCAB_SIZE = 9
 TOKENS = [8, 3, 0, 3, 7, 1, 8]
 DOCS = ["emma", "anna", "isabella", "bob", "christopherus maximus"]
 
-
-@pytest.fixture(params=CONFIGS, ids=["default", "three layers", "one head", "16 heads"])
-def config(request):
-    return request.param
-
+each_config = pytest.mark.parametrize("config", CONFIGS, ids=["default", "three layers", "one head", "16 heads"])
 
 def logits_of(tokens, state_dict, config):
     """The logits after each of tokens, as lists of Values."""
     keys, values = ([[] for _ in range(config.n_layer)] for _ in range(2))
     return [gpt(token_id, pos_id, keys, values, state_dict, config) for pos_id, token_id in enumerate(tokens)]
 
-
 # The model
 
-
+@each_config
 def test_the_cache_equals_recomputation(config):
-    """Fails for a cache that misses a token or holds one twice, heads that read each other's part, a scale or a
-    residual forgotten, or a token that sees a later one."""
+    """Fails for a cache that misses a token, heads mixed up, a scale or residual forgotten, or a look ahead."""
     state_dict = seeded(config, VOCAB_SIZE)
     cached = [data(logits) for logits in logits_of(TOKENS, state_dict, config)]
     for row, expected in zip(cached, plain_logits(TOKENS, state_dict, config)):
         assert row == pytest.approx(expected, rel=1e-12, abs=1e-13)
     changed = logits_of([*TOKENS[:4], 2, 5, 6], state_dict, config)
     assert [data(row) for row in changed[:4]] == cached[:4]
-
-
-def test_position_matters(config):
-    """Fails for position embeddings that are left out or all alike."""
-    one, two = logits_of([3, 3], seeded(config, VOCAB_SIZE), config)
-    assert max(abs(a - b) for a, b in zip(data(one), data(two))) > 1e-3
-
 
 def test_softmax_gives_probabilities():
     """Fails for a sum other than 1, exp of large numbers, or another ratio than exp of the difference."""
@@ -65,13 +52,7 @@ def test_softmax_gives_probabilities():
         assert math.fsum(probs) == pytest.approx(1, rel=1e-15) and min(probs) >= 0
         assert probs[0] / max(probs) == pytest.approx(math.exp(numbers[0] - max(numbers)), rel=1e-14)
 
-
-def test_rmsnorm_gives_a_mean_square_of_1():
-    """Fails for a variance, a norm or a missing root. 1e-5 keeps 0 from a division by 0."""
-    assert data(rmsnorm([Value(3.0), Value(-4.0)])) == pytest.approx([3 / 12.50001**0.5, -4 / 12.50001**0.5], rel=1e-14)
-    assert data(rmsnorm([Value(0.0)] * 3)) == [0.0] * 3
-
-
+@each_config
 def test_weights_are_drawn_in_the_references_order(config):
     """Fails for a matrix drawn before another, a wrong shape, mean or deviation: the standard library draws again."""
     e, state_dict = config.n_embd, seeded(config, VOCAB_SIZE)
@@ -86,9 +67,7 @@ def test_weights_are_drawn_in_the_references_order(config):
     drawn = data(parameters(state_dict))
     assert drawn == [rng.gauss(0, config.init_std) for _ in drawn]
 
-
 # The loss and training
-
 
 def test_the_loss_is_the_mean_surprise_up_to_the_block_size():
     """Fails for a target off by one, a sum in place of a mean, or a document that runs past the block."""
@@ -100,16 +79,13 @@ def test_the_loss_is_the_mean_surprise_up_to_the_block_size():
     blank = init_state_dict(Config(init_std=0), VOCAB_SIZE)
     assert document_loss(TOKENS, blank, Config()).data == pytest.approx(math.log(VOCAB_SIZE), rel=1e-14)
 
-
 @pytest.mark.parametrize(
     "settings",
     [{"num_steps": 7}, {"num_steps": 6, "learning_rate": 0.2, "beta1": 0.5, "beta2": 0.9, "eps_adam": 1e-3}],
 )
 def test_training_is_adam_by_hand(settings):
-    """Fails for a moment, a bias correction, a decay, an epsilon or the order of documents that is not the paper's.
-
-    By hand, from Kingma and Ba (2014): every weight once more in plain floats, from the gradient of a graph of its own.
-    The documents start again when they are used up, and gradients from before training must not count."""
+    """Fails for a moment, bias correction, decay, epsilon or order of documents that is not the paper's (Kingma and Ba,
+    2014): here once more in plain floats. Gradients from before training must not count."""
     config = Config(n_embd=4, n_head=2, block_size=8, init_std=0.3, **settings)
     tokenizer = Tokenizer(DOCS)
     ours, twin = seeded(config, tokenizer.vocab_size), seeded(config, tokenizer.vocab_size)
@@ -130,7 +106,6 @@ def test_training_is_adam_by_hand(settings):
             p.data -= rate * m_hat / (v_hat**0.5 + config.eps_adam)
         assert data(params) == pytest.approx(data(theirs), rel=1e-9, abs=1e-12)
 
-
 ENDLESS = f"""
 import gc, json, sys
 sys.path.insert(0, {str(ROOT)!r})
@@ -148,91 +123,51 @@ for step, loss in microgpt.train(docs, tokenizer, microgpt.init_state_dict(confi
 print(json.dumps([blocks, sum(losses) / 100]))
 """
 
-
 def test_5000_steps_learn_all_there_is_and_leave_nothing_behind():
-    """Fails for a block of memory that a step leaves behind (the cyclic collector is off), for moments that fade, and
-    for steps uphill. What cannot be known is which of four names it is: ln 4 nats over four tokens."""
+    """Fails for memory that a step leaves behind, the collector being off, and for moments that fade. All that cannot
+    be known is which of four names it is: ln 4 nats over four tokens."""
     done = subprocess.run([sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, timeout=300, check=True)
     (early, late), loss = json.loads(done.stdout)
     assert abs(late - early) < 1000
     assert math.log(4) / 4 - 0.001 < loss < math.log(4) / 4 + 0.01
 
-
 # Runs that diverge, and runs that only look like it
 
-DIVERGING = [  # settings, losses of microgpt.js, the line with which microgpt.py ends
+EXTREME = [  # settings, losses of microgpt.js, and its first sample or the line with which microgpt.py ends
     ({"learning_rate": 1e6}, "3.1416701487246295 Infinity", "loss is inf at step 2"),
     ({"learning_rate": 1e200}, "3.1416701487246295 3.295836866004329 NaN", "loss is nan at step 3"),
-    ({"learning_rate": 1e308}, "3.1416701487246295 NaN", "loss is nan at step 2"),
     ({"init_std": 1e200}, "3.295836866004329 NaN", "loss is nan at step 2"),
     ({"init_std": 1e308}, "NaN", "loss is nan at step 1"),
-    ({"init_std": 1e100}, "Infinity", "loss is inf at step 1"),
     ({"init_std": 1.15}, "288.5400276351903 NaN", "loss is nan at step 2"),
     ({"init_std": 10.0}, "Infinity", "loss is inf at step 1"),
     ({"learning_rate": 1e308, "num_steps": 1}, "3.1416701487246295", "probabilities are nan at temperature 0.5"),
     ({"temperature": 1e-320, "num_steps": 0}, "", "probabilities are nan at temperature 1e-320"),
-]
-STABLE = [  # settings that look as bad, losses of microgpt.js and its first sample
     ({"init_std": 0.0}, "3.295836866004329 3.295836866004329 3.295836866004329 3.295836866004329", "ownlh"),
     ({"init_std": 1e200, "num_steps": 0}, "", "ownlh"),
     ({"init_std": 1.0, "learning_rate": 0.3},
      "192.1995056393529 124.32095208648998 407.36536957127475 281.51971052341395", "hegiigibiqibiege"),
     ({"learning_rate": 0.5}, "3.1416701487246295 60.87815373323838 26.359289116576633 123.8608479047747", "hht"),
-    ({"learning_rate": 5e-324}, "3.1416701487246295 3.1811818013535147 3.365667651082872 3.1837181509895194", "pxnng"),
     ({"eps_adam": 5e-324}, "3.1416701487246295 3.1723490140825206 3.3467013258889797 3.126772255887501", "pxolf"),
-    ({"beta2": 0.9999999999999999}, "3.1416701487246295 3.172349484739904 3.346646965381958 3.126805099940233",
-     "pxolf"),
     ({"beta1": 0.0, "beta2": 0.0}, "3.1416701487246295 3.172349484739904 3.3246723754910015 3.1503633659996213",
      "pxome"),
-    ({"temperature": 1e300, "num_steps": 1}, "3.1416701487246295", "ownlh"),
     ({"temperature": 1e-300, "num_steps": 1}, "3.1416701487246295", "jpjpyjjjpyrjpbj"),
 ]  # fmt: skip
 
-
-def argv_of(settings):
-    return [str(ROOT / "input.txt"), *flags({"num_steps": 4, "num_samples": 1, **settings})]
-
-
-@pytest.mark.parametrize("settings, reference, line", DIVERGING, ids=lambda value: str(value)[:40])
-def test_a_run_that_diverges_ends_with_its_line(settings, reference, line, capsys):
-    """Fails for a traceback, for nan up to the last step, or for a run that is stopped before its loss is infinite."""
-    with pytest.raises(SystemExit) as stopped:
-        microgpt.main(argv_of(settings))
+@pytest.mark.parametrize("settings, reference, end", EXTREME, ids=lambda value: str(value)[:40])
+def test_a_run_that_diverges_ends_with_its_line_and_no_other(settings, reference, end, capsys):
+    """Fails for a traceback, nan up to the last step, or a run that is stopped while the reference has numbers."""
+    diverges, status = " is " in end or " are " in end, 0
+    try:
+        microgpt.main([str(ROOT / "input.txt"), *flags({"num_steps": 4, "num_samples": 1, **settings})])
+    except SystemExit as stopped:
+        status = stopped.code
     out, err = capsys.readouterr()
-    assert stopped.value.code == 1
-    assert err == f"microgpt: error: {line}; try a lower learning_rate or init_std\n"
-    expected = [float(word.replace("Infinity", "inf")) for word in reference.split()]
-    finite = [f"{loss:.4f}" for loss in itertools.takewhile(math.isfinite, expected)]
-    assert re.findall(r"\| loss (.*?)\r", out) == finite
-
-
-@pytest.mark.parametrize("settings, reference, first_sample", STABLE, ids=lambda value: str(value)[:40])
-def test_what_stays_finite_goes_on(settings, reference, first_sample, capsys):
-    """Fails for a bound on a setting, a loss or a gradient that stops a run which the reference finishes."""
-    microgpt.main(argv_of(settings))
-    out, err = capsys.readouterr()
-    losses = [f"{float(word):.4f}" for word in reference.split()]
-    assert (re.findall(r"\| loss (.*?)\r", out), out.split("\n")[-2]) == (losses, f"sample  1: {first_sample}")
-    assert err == ""
-
+    assert (status, err) == (diverges, f"microgpt: error: {end}; try a lower learning_rate or init_std\n" * diverges)
+    assert diverges or out.endswith(f"sample  1: {end}\n")
+    losses = [float(word.replace("Infinity", "inf")) for word in reference.split()]
+    assert re.findall(r"\| loss (.*?)\r", out) == [f"{loss:.4f}" for loss in losses if math.isfinite(loss)]
 
 # Sampling
-
-
-def test_samples_end_at_bos_or_at_the_block_size():
-    """Fails for a sample that goes on after bos, contains it, or overruns the position embeddings."""
-    config, tokenizer = Config(block_size=5, temperature=5.0), Tokenizer(DOCS)
-    state_dict = seeded(config, tokenizer.vocab_size)
-    assert {len(sample(tokenizer, state_dict, config)) for _ in range(200)} == {0, 1, 2, 3, 4, 5}
-
-
-def test_a_low_temperature_takes_the_likeliest():
-    """Fails for logits that are multiplied by the temperature, or not divided at all."""
-    cold, hot, tokenizer = Config(temperature=1e-6), Config(temperature=2.0), Tokenizer(DOCS)
-    state_dict = seeded(cold, tokenizer.vocab_size)
-    assert len({sample(tokenizer, state_dict, cold) for _ in range(8)}) == 1
-    assert len({sample(tokenizer, state_dict, hot) for _ in range(8)}) > 4
-
 
 def test_a_sample_continues_its_prompt_as_the_model_would():
     """Fails for a prompt that is printed but not read, or read at other positions than in training."""

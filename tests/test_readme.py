@@ -1,39 +1,91 @@
-"""The README is true: its code runs and prints what it says, its help is the program's, its tables are counted again.
-And so are the numbers for other ports."""
+"""The READMEs are true: their code runs and prints what they say, their tables are counted again, and the numbers for
+other ports are the program's."""
 
 import ast
+import collections
 import doctest
+import hashlib
+import math
 import os
 import re
-import subprocess
-import sys
+import shutil
 
 import pytest
-from conftest import GOLDEN, PROGRAM, ROOT
+from conftest import GOLDEN, PROGRAM, ROOT, default_run, start
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PORTS = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
 
-
 def test_what_is_typed_at_the_prompt(monkeypatch, capsys):
-    """Fails for a number that the program does not print (any more): the whole README as one session. `python3 -m
-    doctest README.md` is the same."""
+    """Fails for a number that the program does not print: the whole README as one session, as doctest types it."""
     monkeypatch.chdir(ROOT)
     failed, tried = doctest.testfile(str(ROOT / "README.md"), module_relative=False, encoding="utf-8")
     assert failed == 0, capsys.readouterr().out
     assert tried >= 40
 
+def samples(*arguments):
+    """The names that the program makes up."""
+    done = start(ROOT / "input.txt", *arguments)
+    return re.findall(r"^sample +\d+: (.*)$", done.stdout.decode(), re.MULTILINE)
 
-def test_the_help_is_the_programs():
-    """Fails for a setting that the README does not have, or has with another default or explanation."""
-    shown = re.search(r"```\n(usage: .*?)```", README, re.DOTALL)[1]
-    done = subprocess.run([sys.executable, str(PROGRAM), "--help"], env={**os.environ, "COLUMNS": "100"},
-                          stdout=subprocess.PIPE)  # fmt: skip
-    assert done.stdout.decode().replace("optional arguments:", "options:") == shown
+def test_the_names_on_the_first_screen():
+    """Fails for names that the program did not make up."""
+    columns = zip(*re.findall(r"^\| (\w+) \| (\w+) \| (\w+) \|$", README.split("## The story")[0], re.MULTILINE))
+    whole = re.findall(r"^sample +\d+: (.*)$", (GOLDEN / "default.stdout.txt").read_text("utf-8"), re.MULTILINE)
+    expected = [samples("--num-steps=0")[:3], samples("--num-steps=100")[:3], whole[:3]]
+    assert [list(column) for column in columns] == expected
 
+def test_the_numbers_in_the_sentences():
+    """Fails for a score, a count or a checksum that no code beside it prints."""
+    docs = (ROOT / "input.txt").read_text("ascii").split()
+    counts = collections.Counter("".join(doc + "." for doc in docs))
+    total = sum(counts.values())
+    letters = -sum(n / total * math.log(n / total) for n in counts.values())
+    losses = [float(line) for line in (GOLDEN / "default.losses.txt").read_text().split()]
+    checksum = hashlib.sha256((GOLDEN / "names.stdout.txt").read_bytes().replace(b"\r", b"\n")).hexdigest()
+    golden_runs = len(list(GOLDEN.glob("*.stdout.txt")))
+    for words in (
+        f"scores **{math.log(27):.2f}**", f"scores **{letters:.2f}**", f"**{sum(losses[900:]) / 100:.2f}**, on names",
+        "-log(1/2) = 0.69", f"`{checksum}`", f"{len(docs):,} given names", f"{golden_runs} runs of `microgpt.js`",
+    ):  # fmt: skip
+        assert words in README
+
+# Experiments, some minutes: MICROGPT_EXPERIMENTS=1 runs them
+
+asked = pytest.mark.skipif("MICROGPT_EXPERIMENTS" not in os.environ, reason="some minutes: MICROGPT_EXPERIMENTS=1")
+ROWS_OF_EXPERIMENTS = re.findall(r"^\| .*? \| `(last\(.*?\))` \| (\d\.\d\d) \|$", README, re.MULTILINE)
+
+@pytest.fixture(scope="module")
+def experiments(tmp_path_factory):
+    """What is defined after the code of "Experiments" has been typed, in a folder with a copy of the program."""
+    [code] = re.findall(r"```python\n(import re, subprocess.*?)```", README, re.DOTALL)
+    folder, names = tmp_path_factory.mktemp("experiments"), {}
+    for name in ("microgpt.py", "random_compat.py", "input.txt"):
+        shutil.copy(ROOT / name, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        exec(code, names)
+        edits = [names[f"no_{name}"] for name in ("attention", "positions", "residual", "division")]
+        assert all(old in PROGRAM.read_text("utf-8") for old, _ in edits) and len(ROWS_OF_EXPERIMENTS) == 10
+        yield names
+
+@asked
+@pytest.mark.parametrize("call, loss", ROWS_OF_EXPERIMENTS)
+def test_an_experiment(call, loss, experiments):
+    """Fails for a result that was guessed."""
+    assert f"{eval(call, experiments):.2f}" == loss
+
+@asked
+def test_the_counts_of_memorised_names():
+    """Fails for counts that were guessed."""
+    docs, tokenizer, *_ = default_run()
+    seen, unseen = set(docs[:1000]), set(docs[1000:])
+    names = samples("--num-samples=1000")
+    read, not_read = sum(name in seen for name in names), sum(name in unseen for name in names)
+    text = f"{read + not_read} are in `input.txt`: {read} among the 1000 that it has read, {not_read} among the"
+    assert text in README and f"{len(unseen):,} that it has not" in README
 
 # Numbers for other ports
-
 
 @pytest.fixture(scope="module")
 def prompt():
@@ -45,9 +97,7 @@ def prompt():
         exec(code, names)
     return names
 
-
 ROWS = re.findall(r"^\| `(.*?)` \| (-?[\d.]+|\[.*?\]) \|$", PORTS, re.MULTILINE)
-
 
 @pytest.mark.parametrize("expression, expected", ROWS)
 def test_the_numbers_for_other_ports(expression, expected, prompt):
@@ -56,7 +106,6 @@ def test_the_numbers_for_other_ports(expression, expected, prompt):
     if isinstance(value, float) and not expression.startswith("draws"):
         value = pytest.approx(value, rel=1e-12)
     assert eval(expression, prompt) == value
-
 
 def test_the_numbers_for_other_ports_are_all_there():
     """Fails for a table that the test above no longer finds, or digits on names.txt that are not the reference's."""
