@@ -58,7 +58,7 @@ ROWS_OF_EXPERIMENTS = re.findall(r"^\| .*? \| `(last\(.*?\))` \| (\d\.\d\d) \|$"
 @pytest.fixture(scope="module")
 def experiments(tmp_path_factory):
     """What is defined after the code of "Experiments" has been typed, in a folder with a copy of the program."""
-    [code] = re.findall(r"```python\n(import re, subprocess.*?)```", README, re.DOTALL)
+    [code] = re.findall(r"```python\n(import pathlib, re.*?)```", README, re.DOTALL)
     folder, names = tmp_path_factory.mktemp("experiments"), {}
     for name in ("microgpt.py", "random_compat.py", "input.txt"):
         shutil.copy(ROOT / name, folder)
