@@ -169,7 +169,7 @@ def test_a_run_that_diverges_ends_with_its_line_and_no_other(settings, reference
 
 # Sampling
 
-def test_a_sample_continues_its_prompt_as_the_model_would():
+def test_a_sample_continues_its_prompt_as_the_model_would(monkeypatch):
     """Fails for a prompt that is printed but not read, or read at other positions than in training."""
     config = Config(n_embd=8, n_head=2, block_size=8, num_steps=150, temperature=0.01)
     tokenizer = Tokenizer(["abcd", "dcba"])
@@ -182,3 +182,6 @@ def test_a_sample_continues_its_prompt_as_the_model_would():
     assert {len(sample(tokenizer, state_dict, full)) for _ in range(40)} == {7, 8}
     with pytest.raises(KeyError):
         sample(tokenizer, state_dict, dataclasses.replace(config, prompt="!"))
+    many, draws = Tokenizer(["".join(map(chr, range(1000, 1300)))]), iter([[300]])
+    monkeypatch.setattr(microgpt.random, "choices", lambda population, probs: next(draws))
+    assert sample(many, seeded(config, many.vocab_size), config) == ""  # it ends with the first bos

@@ -65,7 +65,7 @@ def experiments(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         exec(code, names)
-        edits = [names[f"no_{name}"] for name in ("attention", "positions", "residual", "division")]
+        edits = [names[f"no_{name}"] for name in ("attention", "positions", "residual")]
         assert all(old in PROGRAM.read_text("utf-8") for old, _ in edits) and len(ROWS_OF_EXPERIMENTS) == 10
         yield names
 
