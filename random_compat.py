@@ -1,8 +1,9 @@
-"""CPython's random numbers, pinned: the same seed gives the same draws in every version of Python.
+"""Python's random numbers, rewritten so that every version of Python draws the same.
 
-The documentation of `random` promises this of random(), but not of gauss, shuffle and choices, so
-they stand here as they are in CPython 3.11 to 3.13. The generator is the Mersenne Twister, MT19937
-(Matsumoto and Nishimura, ACM TOMACS 8, 1998), seeded by its authors' init_by_array (2002).
+The documentation of `random` promises the same sequence for random() alone, not for gauss, shuffle
+and choices. They stand here as they are in CPython 3.11 to 3.13. The generator is the Mersenne
+Twister, MT19937 (Matsumoto and Nishimura, ACM TOMACS 8, 1998), seeded by its authors'
+init_by_array (2002).
 """
 
 import math
@@ -10,45 +11,63 @@ import os
 from bisect import bisect
 from itertools import accumulate
 
-N, M = 624, 397  # words of state; distance to the word that is mixed into each
+N = 624  # words of state
+M = 397  # distance to the word that is mixed into each
 WORD, UPPER, LOWER = 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF  # 32 bits, the top one, the 31 below it
+
 
 class Random:
     """A generator of its own; Random(x) is seeded with x."""
+
     def __init__(self, x=None):
         self.seed(x)
 
     def seed(self, a=None):
-        """Starts the sequence of the int a, without its sign, or for None a random one. Raises
-        TypeError for other types: what CPython makes of them depends on its version."""
-        a = int.from_bytes(os.urandom(4 * N), "little") if a is None else a
+        """Starts the sequence of the int a, or a random one for None. -42 and 42 are the same seed.
+
+        Raises TypeError for other types: what CPython makes of them depends on its version.
+        """
+        if a is None:
+            a = int.from_bytes(os.urandom(4 * N), "little")
         if not isinstance(a, int):
             raise TypeError(f"a seed must be an int or None, not {type(a).__name__}")
         key = [(abs(a) >> shift) & WORD for shift in range(0, max(1, a.bit_length()), 32)]
         mt = [19650218]
         for i in range(1, N):
             mt.append((1812433253 * (mt[-1] ^ (mt[-1] >> 30)) + i) & WORD)
-        last, i = mt[0], 0  # the word written last; i runs from 1 to N - 1, again and again
-        for n in range(max(N, len(key))):  # mix in the key
-            i, j = i % (N - 1) + 1, n % len(key)
+        last = mt[0]  # the word written last
+        i = 0  # runs from 1 to N - 1, again and again
+
+        # Mix in the key.
+        for n in range(max(N, len(key))):
+            i = i % (N - 1) + 1
+            j = n % len(key)
             last = mt[i] = ((mt[i] ^ (1664525 * (last ^ (last >> 30)))) + key[j] + j) & WORD
-        for _ in range(N - 1):  # and mix once more
+
+        # Mix once more.
+        for _ in range(N - 1):
             i = i % (N - 1) + 1
             last = mt[i] = ((mt[i] ^ (1566083941 * (last ^ (last >> 30)))) - i) & WORD
         mt[0] = UPPER  # a state of zeros alone would stay so
-        self._mt, self._used, self._gauss_next = mt, N, None  # gauss() keeps every second deviate
+        self._mt = mt
+        self._used = N  # words that have been handed out
+        self._gauss_next = None  # gauss() makes two deviates and keeps one
 
     def _word(self):
         """The next 32 random bits."""
-        mt = self._mt
-        if self._used == N:  # twist: make the next N words of state
+        if self._used == N:
+            # Twist: make the next N words of state. A new list, so that copies of self differ.
+            mt = list(self._mt)
             for i in range(N):
                 y = (mt[i] & UPPER) | (mt[(i + 1) % N] & LOWER)
                 mt[i] = mt[(i + M) % N] ^ (y >> 1) ^ (0x9908B0DF if y & 1 else 0)
+            self._mt = mt
             self._used = 0
-        y = mt[self._used]
+        y = self._mt[self._used]
         self._used += 1
-        y ^= y >> 11  # temper: spread the bits of the word
+
+        # Temper: spread the bits of the word.
+        y ^= y >> 11
         y ^= (y << 7) & 0x9D2C5680
         y ^= (y << 15) & 0xEFC60000
         return y ^ (y >> 18)
@@ -69,7 +88,8 @@ class Random:
         if z is None:
             angle = self.random() * 2 * math.pi
             radius = math.sqrt(-2 * math.log(1 - self.random()))
-            z, self._gauss_next = math.cos(angle) * radius, math.sin(angle) * radius
+            z = math.cos(angle) * radius
+            self._gauss_next = math.sin(angle) * radius
         return mu + z * sigma
 
     def shuffle(self, x):
@@ -90,11 +110,20 @@ class Random:
             return [population[int(self.random() * len(population))] for _ in range(k)]
         if len(cum_weights) != len(population):
             raise ValueError("the number of weights does not match the population")
-        total, last = cum_weights[-1], len(population) - 1
+        total = cum_weights[-1]
+        last = len(population) - 1
         if not 0 < total < math.inf:
             raise ValueError("the total of weights must be greater than zero and finite")
         return [population[bisect(cum_weights, self.random() * total, 0, last)] for _ in range(k)]
 
+
 _inst = Random()
-seed, random, getrandbits = _inst.seed, _inst.random, _inst.getrandbits
-gauss, shuffle, choices = _inst.gauss, _inst.shuffle, _inst.choices
+seed = _inst.seed
+random = _inst.random
+getrandbits = _inst.getrandbits
+gauss = _inst.gauss
+shuffle = _inst.shuffle
+choices = _inst.choices
+
+if hasattr(os, "register_at_fork"):  # a forked process draws numbers of its own
+    os.register_at_fork(after_in_child=_inst.seed)

@@ -1,67 +1,67 @@
-"""What several test modules need: where things are, and the program as a user starts it."""
+"""Fixtures, and the order of the tests: those marked slow, whole runs and documents, come last."""
 
-import importlib.util
+import contextlib
 import os
-import pathlib
+import signal
 import subprocess
-import sys
-from unittest.mock import MagicMock
 
 import pytest
 
-import microgpt
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-GOLDEN = ROOT / "tests" / "golden"
-PROGRAM = ROOT / "microgpt.py"
-
 try:
-    from hypothesis import HealthCheck, assume, given, settings
-    from hypothesis import strategies as st
+    import hypothesis
+except ImportError:
+    pass  # the files that need it are skipped, and say so
+else:
+    hypothesis.settings.register_profile("suite", derandomize="CI" in os.environ, deadline=None)
+    hypothesis.settings.load_profile("suite")
 
-    settings.register_profile(
-        "suite", derandomize="CI" in os.environ, deadline=None, suppress_health_check=list(HealthCheck)
-    )
-    settings.load_profile("suite")
-except ImportError:  # the tests that need it are skipped, all others run
-    given = settings = lambda *_, **__: pytest.mark.skip(reason="pip install hypothesis")
-    assume, st = None, MagicMock()
+# Whoever runs the tests may have set these. With an unbuffered stdout no missing flush would show.
+VARIABLES_OF_PYTHON = [
+    "PYTHONDEVMODE",
+    "PYTHONIOENCODING",
+    "PYTHONUNBUFFERED",
+    "PYTHONUTF8",
+    "PYTHONWARNINGS",
+]
 
-def pytest_addoption(parser):
-    if not importlib.util.find_spec("pytest_timeout"):  # its setting stands in pyproject.toml
-        parser.addini("timeout", "ignored: pip install pytest-timeout")
+
+def pytest_collection_modifyitems(items):
+    """A mistake fails first where its subject is, and then in the runs that it spoils."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
 
 @pytest.fixture(autouse=True)
 def ordinary_environment(monkeypatch):
-    """Whoever runs the tests may have set these. With an unbuffered stdout no missing flush would show."""
-    for name in ("PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONUTF8", "PYTHONWARNINGS", "PYTHONDEVMODE"):
+    """No variable of Python's own reaches the processes that a test starts."""
+    for name in VARIABLES_OF_PYTHON:
         monkeypatch.delenv(name, raising=False)
 
-def start(*arguments, python=(), **options):
-    """Run the program in a process of its own. stdout and stderr come back as bytes."""
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 60, **options}
-    return subprocess.run([sys.executable, *python, str(PROGRAM), *map(str, arguments)], **options)
 
-def flags(settings):
-    """{"num_steps": 3} as command-line arguments."""
-    return [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+@pytest.fixture
+def docs_txt(tmp_path):
+    """The path of a file with three documents."""
+    path = tmp_path / "docs.txt"
+    path.write_bytes(b"anna\nbob\ncleo\n")
+    return path
 
-def seeded(config, vocab_size):
-    """A state_dict drawn from the config's seed."""
-    microgpt.random.seed(config.seed)
-    return microgpt.init_state_dict(config, vocab_size)
 
-def parameters(state_dict):
-    return [p for matrix in state_dict.values() for row in matrix for p in row]
+@pytest.fixture
+def start_process():
+    """subprocess.Popen in a process group of its own, which is killed when the test ends."""
+    started = []
 
-def data(vector):
-    return [x.data for x in vector]
+    def start(command, **options):
+        process = subprocess.Popen(command, start_new_session=True, **options)
+        started.append(process)
+        return process
 
-def default_run():
-    """The default run before its first step: documents, tokenizer, weights, settings."""
-    config = microgpt.Config()
-    microgpt.random.seed(config.seed)
-    docs = microgpt.load_docs(str(ROOT / "input.txt"))
-    microgpt.random.shuffle(docs)
-    tokenizer = microgpt.Tokenizer(docs)
-    return docs, tokenizer, microgpt.init_state_dict(config, tokenizer.vocab_size), config
+    yield start
+    for process in started:
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError):  # the whole group has ended
+                os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()

@@ -1,238 +1,341 @@
-"""The command does what a person at a terminal expects: settings, errors, signals, pipes, flushing."""
+"""The command takes settings and a file, and says in one line what is wrong with them."""
 
-import contextlib
 import dataclasses
 import gc
 import io
 import math
 import os
-import re
 import signal
-import subprocess
 import sys
-import time
-from unittest.mock import Mock
 
 import pytest
-from conftest import PROGRAM, ROOT, flags, start
+from helpers import INPUT, ROOT, flags
 
 import microgpt
 from microgpt import Config
-
-
-@pytest.fixture
-def docs_txt(tmp_path):
-    path = tmp_path / "docs.txt"
-    path.write_bytes(b"anna\nbob\ncleo\n")
-    return path
-
-def fails(capsys, *arguments):
-    """The exit status and stderr of main(), which must have printed nothing else."""
-    with pytest.raises(SystemExit) as stopped:
-        microgpt.main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    assert out == ""
-    return stopped.value.code, err
 
 # Settings
 
 NAN, INF = math.nan, math.inf
 REFUSED = {
-    "n_embd": [0, -4], "n_head": [0, -1, 3], "n_layer": [0], "block_size": [0], "num_steps": [-1],
-    "num_samples": [-1], "init_std": [-0.1, NAN], "learning_rate": [-1e-9, NAN, -INF], "beta1": [-0.1, 1.0, NAN],
-    "beta2": [-0.1, 1.0, INF, NAN], "eps_adam": [0.0, -1e-8, NAN], "temperature": [0.0, -0.5, NAN],
+    "n_embd": [0, -4],
+    "n_head": [0, -1, 3],
+    "n_layer": [0],
+    "block_size": [0],
+    "init_std": [-0.1, NAN, INF, 10**400],
+    "learning_rate": [-1e-9, NAN, INF, -INF, 10**400],
+    "beta1": [-0.1, 1.0, NAN],
+    "beta2": [-0.1, 1.0, INF, NAN],
+    "eps_adam": [0.0, -1e-8, NAN, INF],
+    "num_steps": [-1],
+    "temperature": [0.0, -0.5, NAN, 1e-310, INF],
+    "num_samples": [-1],
     "prompt": ["a" * 16, "a" * 99],
-}  # fmt: skip
+}
 ALLOWED = {
-    "n_embd": [4, 400], "n_head": [1, 16], "n_layer": [1], "block_size": [1], "num_steps": [0], "num_samples": [0],
-    "init_std": [0.0, 1, 1e300], "learning_rate": [0.0, 1, 1e300], "beta1": [0, 0.999999], "beta2": [0.0],
-    "eps_adam": [5e-324], "temperature": [5e-324, 1, 1e300], "seed": [-1, 0, 10**400], "prompt": ["", "a" * 15],
-}  # fmt: skip
-WRONG_TYPE = {"num_steps": [2.5, "3", None], "n_embd": [16.0], "seed": [1.5, "x"], "beta1": ["0.5"], "prompt": [5]}
+    "n_embd": [4, 400],
+    "n_head": [1, 16],
+    "n_layer": [1],
+    "block_size": [1],
+    "init_std": [0.0, 1, 1e308],
+    "learning_rate": [0.0, 1, 1e308],
+    "beta1": [0, 0.999999],
+    "beta2": [0.0],
+    "eps_adam": [5e-324],
+    "num_steps": [0],
+    "temperature": [1e-300, 1, 1e300],
+    "num_samples": [0],
+    "seed": [-1, 0, 10**400],
+    "prompt": ["", "a" * 15],
+}
+WRONG_TYPE = {
+    "n_embd": [16.0, "16"],
+    "num_steps": [2.5, "3", None],
+    "seed": [1.5, "x"],
+    "beta1": ["0.5"],
+    "prompt": [5],
+}
 
-def pairs(table):
-    return pytest.mark.parametrize("name, value", [(name, value) for name, values in table.items() for value in values])
 
-@pairs(REFUSED)
-def test_settings_out_of_bounds_are_refused(name, value):
-    """Fails for a bound that is missing or on the wrong side, and for nan, which no comparison catches by itself."""
-    with pytest.raises(ValueError, match=f"^{name} must be|n_embd must be a multiple of n_head"):
+def rows_of(table):
+    """A case for each value of each setting."""
+    return [
+        pytest.param(name, value, id=f"{name}={value!r}"[:40])
+        for name, values in table.items()
+        for value in values
+    ]
+
+
+@pytest.mark.parametrize("name, value", rows_of(REFUSED))
+def test_a_value_that_cannot_be_computed_with_is_refused(name, value):
+    """Config raises a ValueError that names the setting and its value."""
+    with pytest.raises(ValueError) as refused:
         Config(**{name: value})
+    assert str(refused.value).startswith(f"{name} can't be {value!r}: ")
 
-@pairs(ALLOWED)
-def test_settings_at_the_edge_are_taken(name, value):
-    """Fails for a bound that shuts out what can be computed."""
+
+@pytest.mark.parametrize("name, value", rows_of(ALLOWED))
+def test_a_value_at_the_edge_is_taken(name, value):
+    """What can be computed is allowed."""
     assert getattr(Config(**{name: value}), name) == value
 
-@pairs(WRONG_TYPE)
-def test_settings_of_another_type_are_refused(name, value):
-    """Fails for a setting that is taken and breaks the program later."""
-    with pytest.raises(TypeError, match=f"^{name} must be of type (int|float|str), not "):
-        Config(**{name: value})
 
-def test_every_setting_is_a_flag_that_reaches_the_run(monkeypatch, docs_txt):
-    """Fails for a flag that is parsed and forgotten, sets its neighbour, or has another default."""
-    settings = {
-        "n_embd": 6, "n_head": 3, "n_layer": 2, "block_size": 5, "init_std": 0.5, "learning_rate": 0.25, "beta1": 0.5,
-        "beta2": 0.75, "eps_adam": 0.125, "num_steps": 7, "temperature": 2.5, "num_samples": 3, "seed": -8,
-        "prompt": "a",
-    }  # fmt: skip
-    seen, three = [], ["anna", "bob", "cleo"]
+@pytest.mark.parametrize("name, value", rows_of(WRONG_TYPE))
+def test_a_value_of_another_type_does_not_get_far(name, value, capsys):
+    """Python's own TypeError, from Config or from the run."""
+    with pytest.raises(TypeError):
+        microgpt.run(["anna"], Config(**{"num_steps": 1, "num_samples": 1, name: value}))
+
+
+def test_a_setting_cannot_be_changed():
+    """A Config is frozen: weights that were made for it still fit."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().n_embd = 32
+
+
+SETTINGS = {
+    "n_embd": 6,
+    "n_head": 3,
+    "n_layer": 2,
+    "block_size": 5,
+    "init_std": 0.5,
+    "learning_rate": 0.25,
+    "beta1": 0.5,
+    "beta2": 0.75,
+    "eps_adam": 0.125,
+    "num_steps": 7,
+    "temperature": 2.5,
+    "num_samples": 3,
+    "seed": -8,
+    "prompt": "a",
+}
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """What main() has called run() with."""
+    seen = []
     monkeypatch.setattr(microgpt, "run", lambda docs, config: seen.append((docs, config)))
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, "argv", ["microgpt.py", str(docs_txt)])
-    for arguments in ([str(docs_txt), *flags(settings)], [], None):
-        microgpt.main(arguments)
-    assert list(settings) == [f.name for f in dataclasses.fields(Config)]
-    assert seen == [(three, Config(**settings)), (microgpt.load_docs("input.txt"), Config()), (three, Config())]
+    return seen
 
-def test_help_explains_each_setting(capsys, monkeypatch):
-    """Fails for a setting without explanation or default, and for a text that argparse breaks on (%)."""
+
+def test_every_setting_is_a_flag_that_reaches_the_run(runs, docs_txt):
+    """Each flag sets its own setting, and no setting is without a flag."""
+    assert list(SETTINGS) == [f.name for f in dataclasses.fields(Config)]
+    microgpt.main([str(docs_txt), *flags(SETTINGS)])
+    assert runs == [(["anna", "bob", "cleo"], Config(**SETTINGS))]
+
+
+def test_without_flags_the_settings_are_the_defaults(runs, docs_txt, monkeypatch):
+    """main(None) takes its arguments from sys.argv."""
+    monkeypatch.setattr(sys, "argv", ["microgpt.py", str(docs_txt)])
+    microgpt.main()
+    assert runs == [(["anna", "bob", "cleo"], Config())]
+
+
+def test_the_input_is_input_txt_by_default(runs, monkeypatch):
+    """In the working directory, as in the reference."""
+    monkeypatch.chdir(ROOT)
+    microgpt.main([])
+    assert runs == [(microgpt.load_docs(INPUT), Config())]
+
+
+def test_a_prompt_may_have_characters_of_any_document(runs, docs_txt):
+    """a, b and c stand in three different documents."""
+    microgpt.main([str(docs_txt), "--prompt=abc"])
+    assert [config.prompt for _, config in runs] == ["abc"]
+
+
+def test_help_explains_each_setting_and_shows_its_default(capsys, monkeypatch):
+    """A line for each flag, and exit status 0."""
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as stopped:
         microgpt.main(["--help"])
-    text = " ".join(capsys.readouterr().out.split())
     assert stopped.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
     for f in dataclasses.fields(Config):
-        about = f"--{f.name.replace('_', '-')} X {f.metadata['about']} (default: {f.default})"
-        assert about in text and len(f.metadata["about"]) > 10
+        _, _, rest = text.partition(f"--{f.name.replace('_', '-')} X ")
+        about, default, _ = rest.partition(f" (default: {f.default!r})")
+        assert default, f.name
+        assert len(about) > 10, f.name
+        assert "--" not in about, f.name
+
+
+# run()
+
 
 def test_run_leaves_its_documents_as_they_were(capsys):
-    """Fails for a list that is shuffled in place: a second run would see another order."""
-    docs, outputs = ["anna", "bob", "cleo", "dora"], set()
+    """A second run sees the same order, and prints the same."""
+    docs, outputs = ["anna", "bob", "cleo", "dora"], []
     for _ in range(2):
         microgpt.run(docs, Config(num_steps=2, num_samples=1))
-        outputs.add(capsys.readouterr().out)
-    assert docs == ["anna", "bob", "cleo", "dora"] and len(outputs) == 1
+        outputs.append(capsys.readouterr().out)
+    assert docs == ["anna", "bob", "cleo", "dora"]
+    assert outputs[0] == outputs[1]
 
-# Errors
 
-ERRORS = [
-    (["--n-embd=0"], "n_embd must be at least 1, not 0"),
-    (["--temperature=0"], "temperature must be above 0, not 0.0"),
-    (["--beta1=1"], "beta1 must be below 1, not 1.0"),
-    (["--n-embd=15"], "n_embd must be a multiple of n_head, which 15 is not"),
-    (["--prompt=!"], "prompt has '!', a character that is in no document"),
-    (["--prompt=aaaaaaaaaaaaaaaa"], "prompt must be shorter than block_size (16)"),
-    (["--seed=x"], "argument --seed: invalid int value: 'x'"),
-    (["--init-std"], "argument --init-std: expected one argument"),
-    (["b", "--frobnicate"], "unrecognized arguments: b --frobnicate"),
+@pytest.mark.parametrize(
+    "docs, prompt, error", [([], "", ValueError), (["anna"], "z", KeyError)], ids=["docs", "prompt"]
+)
+def test_run_refuses_what_it_cannot_use_before_it_starts(docs, prompt, error, capsys):
+    """No documents, or a prompt with a character of none: nothing is printed or trained."""
+    with pytest.raises(error):
+        microgpt.run(docs, Config(prompt=prompt))
+    assert capsys.readouterr().out == ""
+
+
+# Errors of the user
+
+USAGE = "usage: microgpt [-h] [input] [--n-layer 2] ... (--help lists all flags)\n"
+
+
+def error_of(capsys, *arguments):
+    """What main() says on stderr behind its usage. It exits with 2 and prints nothing else."""
+    with pytest.raises(SystemExit) as stopped:
+        microgpt.main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    assert (stopped.value.code, out) == (2, "")
+    assert err.startswith(USAGE)
+    return err[len(USAGE) :]
+
+
+WRONG_SETTINGS = {
+    "--n-embd=0": "n_embd can't be 0: embedding dimension, at least 1",
+    "--n-head=3": "n_head can't be 3: number of attention heads; must divide n_embd (16)",
+    "--n-embd=15": "n_head can't be 4: number of attention heads; must divide n_embd (15)",
+    "--beta1=1": "beta1 can't be 1.0: Adam: share of the mean gradient kept, 0 to below 1",
+    "--temperature=0": "temperature can't be 0.0: low: predictable; high: varied",
+    "--prompt=!": "prompt has '!', a character that is in no document",
+    "--seed=x": "argument --seed: invalid int value: 'x'",
+    "--init-std": "argument --init-std: expected one argument",
+    "--frobnicate": "unrecognized arguments: --frobnicate",
+}
+
+
+@pytest.mark.parametrize("argument", WRONG_SETTINGS)
+def test_a_wrong_setting_is_one_line(capsys, docs_txt, argument):
+    """The line says what is wrong and shows the value."""
+    line = f"microgpt: error: {WRONG_SETTINGS[argument]}\n"
+    assert error_of(capsys, docs_txt, argument) == line
+
+
+def test_settings_are_checked_before_the_input_is_read(capsys, tmp_path):
+    """A wrong setting is reported at once, even where there is no input."""
+    assert "n_layer can't be 0" in error_of(capsys, tmp_path / "none.txt", "--n-layer=0")
+
+
+def test_a_missing_input_is_one_line_that_says_what_to_type(capsys, tmp_path):
+    """Where there is no input.txt, that is the first thing that a new user sees."""
+    err = error_of(capsys, tmp_path / "none.txt")
+    assert "No such file or directory" in err
+    assert "none.txt" in err
+    assert err.endswith("; name a text file: microgpt names.txt\n")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [b"a\n\xeb\n", "anna\n".encode("utf-16")])
+def test_an_input_in_another_encoding_is_one_line_that_says_what_to_do(capsys, docs_txt, content):
+    """Latin-1 and UTF-16: the line names the file."""
+    docs_txt.write_bytes(content)
+    err = error_of(capsys, docs_txt)
+    assert err.startswith(f"microgpt: error: cannot read {docs_txt}: 'utf-8' codec can't decode")
+    assert err.endswith("; save it as UTF-8\n")
+    assert err.count("\n") == 1
+
+
+def test_an_input_without_documents_is_one_line_that_names_it(capsys, docs_txt):
+    """Blank lines alone are nothing to learn from."""
+    docs_txt.write_bytes(b"\n \n")
+    line = f"{docs_txt} has no documents: write at least one, one per line"
+    assert error_of(capsys, docs_txt) == f"microgpt: error: {line}\n"
+
+
+# Errors of the program
+
+BUGS = [
+    ValueError("a"),
+    OSError(2, "b"),
+    KeyError("c"),
+    UnicodeDecodeError("utf-8", b"", 0, 1, "d"),
 ]
 
-@pytest.mark.parametrize("arguments, line", ERRORS)
-def test_a_wrong_setting_is_one_line_after_the_usage(capsys, docs_txt, arguments, line):
-    """Fails for a traceback, output, a line that does not say what is wrong, or another status than argparse's."""
-    status, err = fails(capsys, docs_txt, *arguments)
-    assert status == 2
-    assert err == f"usage: microgpt [-h] [input] [--setting X ...]\nmicrogpt: error: {line}\n"
 
-@pytest.mark.parametrize(
-    "content, words", [(None, "No such file"), (b"a\n\xeb\n", "can't decode byte 0xeb"), (b"\n", "has no documents")]
-)
-def test_a_wrong_input_is_one_line_after_the_usage(capsys, docs_txt, content, words):
-    """The same for the input. A file that cannot be read, such as a missing input.txt: the line says what to type."""
-    docs_txt.unlink() if content is None else docs_txt.write_bytes(content)
-    status, err = fails(capsys, docs_txt)
-    assert (status, err.count("\n")) == (2, 2)
-    assert words in err and ("name a text file: microgpt names.txt" in err) == (content != b"\n")
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: type(bug).__name__)
+def test_a_bug_shows_its_traceback(monkeypatch, docs_txt, bug):
+    """An error of the program's own is not reported as the user's."""
 
-def test_a_bug_shows_its_traceback(monkeypatch, docs_txt):
-    """Fails for an error of the program's own that is reported as the user's."""
-    for error in (ValueError("a"), OSError(2, "b"), KeyError("c"), UnicodeDecodeError("utf-8", b"", 0, 1, "d")):
-        monkeypatch.setattr(microgpt, "rmsnorm", Mock(side_effect=error))
-        with pytest.raises(type(error)):
-            microgpt.main([str(docs_txt)])
+    def rmsnorm(x):
+        raise bug
 
-def test_main_leaves_no_trace(monkeypatch, docs_txt):
-    """Fails for a handler of a signal, an encoding of stdout or a collector that the host has no longer."""
-    state = lambda: (signal.getsignal(signal.SIGINT), gc.isenabled(), dict(os.environ), os.listdir(docs_txt.parent))  # noqa: E731
-    before, host = state(), io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\r\n")
-    monkeypatch.setattr(sys, "stdout", host)
+    monkeypatch.setattr(microgpt, "rmsnorm", rmsnorm)
+    with pytest.raises(type(bug)) as shown:
+        microgpt.main([str(docs_txt)])
+    assert shown.value is bug
+
+
+# main() as a guest, cli() as the owner of its process
+
+
+def test_main_leaves_the_process_as_it_was(monkeypatch, docs_txt):
+    """Signals, the collector, the environment, stdout and the folder belong to the caller."""
+
+    def state():
+        folder = sorted(os.listdir(docs_txt.parent))
+        return signal.getsignal(signal.SIGINT), gc.isenabled(), dict(os.environ), folder
+
+    before = state()
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\r\n")
+    monkeypatch.setattr(sys, "stdout", stdout)
     microgpt.main([str(docs_txt), "--num-steps=2", "--num-samples=1"])
-    assert before == state() and host.encoding == "ascii" and b"\r\n" in host.detach().getvalue()
+    assert state() == before
+    assert stdout.encoding == "ascii"
+    assert b"\r\n" in stdout.detach().getvalue()
 
-def test_import_star_gives_what_a_user_needs():
-    """Fails for a module under a false name (random) or a private helper in a user's namespace."""
-    exec("from microgpt import *", names := {})
-    assert {"Config", "Value", "dot", "mlp", "gpt", "document_loss", "train", "sample", "run"} <= names.keys()
-    assert not {"random", "math", "sys", "gc", "field", "signal", "BOUNDS"} & names.keys()
 
-# Real processes
+@pytest.fixture
+def cli(monkeypatch, docs_txt):
+    """cli() in this process with signals and collector recorded, not set: (stdout, record)."""
 
-posix = pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="no POSIX signals on this system")
+    def call(*arguments):
+        stdout, record = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\r\n"), {}
+        monkeypatch.setattr(sys, "stdout", stdout)
+        monkeypatch.setattr(sys, "argv", ["microgpt.py", str(docs_txt), *arguments])
+        monkeypatch.setattr(
+            signal, "signal", lambda number, handler: record.update({number: handler})
+        )
+        monkeypatch.setattr(gc, "disable", lambda: record.update(collector="off"))
+        microgpt.cli()
+        return stdout.detach().getvalue(), record
 
-def read_until(fd, pattern, seconds=20):
-    """What arrives at fd up to the first match of pattern."""
-    seen, end = b"", time.monotonic() + seconds
-    os.set_blocking(fd, False)
-    while not re.search(pattern, seen) and time.monotonic() < end:
-        with contextlib.suppress(BlockingIOError):
-            seen += os.read(fd, 1 << 16)
-        time.sleep(0.002)
-    assert re.search(pattern, seen), seen
-    return seen
+    return call
 
-@posix
-def test_ctrl_c_ends_a_shells_loop(docs_txt):
-    """Fails for a command that returns a status where it should die of the signal: bash would go on with seed 2."""
-    loop = f'for s in 1 2 3; do "{sys.executable}" "{PROGRAM}" "{docs_txt}" --num-steps 1000000 --seed $s; done'
-    ours, theirs = os.pipe()
-    restore = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - tests in the background ignore it
-    process = subprocess.Popen(["bash", "-c", loop], stdout=theirs, stderr=subprocess.PIPE, start_new_session=True,
-                               preexec_fn=restore)  # fmt: skip
-    os.close(theirs)
-    try:
-        seen = read_until(ours, rb"step +5 / 1000000 \| loss \d\.\d{4}\r")
-        assert len(seen) < 4096  # each step line is flushed: a buffer has 8,192 bytes
-        os.killpg(process.pid, signal.SIGINT)  # as the terminal does
-        _, err = process.communicate(timeout=20)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        os.close(ours)
-    assert process.returncode == -signal.SIGINT and err == b""
 
-@posix
-@pytest.mark.parametrize(
-    "end, expected", [("1000000 | head -n 1", (128 + 13, b"num docs: 3\n", b"")), ("2 >&-", (0, b"", b""))]
-)
-def test_a_closed_stdout_ends_it_without_a_word(docs_txt, end, expected):
-    """Fails for a BrokenPipeError, a complaint at exit, or a program that goes on after `| head`."""
-    shell = f'set -o pipefail; "{sys.executable}" "{PROGRAM}" "{docs_txt}" --num-samples 1 --num-steps {end}'
-    done = subprocess.run(["bash", "-c", shell], capture_output=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == expected
+def test_cli_writes_utf8_and_newlines_wherever_it_runs(cli, docs_txt):
+    """On a stdout that is ASCII with CRLF, as on Windows."""
+    docs_txt.write_bytes("é\n".encode())
+    out, _ = cli("--num-steps=0", "--num-samples=1", "--prompt=é")
+    assert b"sample  1: " + "é".encode() in out
+    assert b"\r\n" not in out
 
-@posix
-def test_samples_are_seen_as_they_come(docs_txt):
-    """Fails for samples that stay in a buffer: `| tee log` would show nothing for minutes."""
-    command = [sys.executable, str(PROGRAM), str(docs_txt), "--num-steps=1", "--num-samples=1000000"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert len(read_until(process.stdout.fileno(), rb"sample  1: .*\n")) < 4096
-        process.kill()
 
-@posix
-def test_each_step_covers_the_one_before_on_a_terminal(docs_txt):
-    """Fails for step lines that scroll by: on a terminal they end in a carriage return alone."""
-    pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
-    ours, theirs = pty.openpty()
-    done = start(docs_txt, "--num-steps=3", "--num-samples=1", stdout=theirs)
-    lines = read_until(ours, rb"sample  1: \w*\r\n").decode().split("\n")
-    assert [line.rpartition("\r")[0].count("\r") for line in lines[3:5]] == [3, 0]
-    assert done.stderr == b""
-    os.close(ours)
-    os.close(theirs)
+def test_cli_runs_on_a_system_without_sigpipe(cli, monkeypatch):
+    """Windows has none."""
+    monkeypatch.delattr(signal, "SIGPIPE", raising=False)
+    out, record = cli("--num-steps=0", "--num-samples=0")
+    assert out.startswith(b"num docs: 3\n")
+    assert set(record) <= {signal.SIGINT, "collector"}
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
-def test_an_error_that_cannot_be_written_ends_as_argparses_own(docs_txt):
-    """Fails for an error of the input that is taken for one of the output."""
-    bare = [sys.executable, "-c", "import argparse; argparse.ArgumentParser().error('x')"]
-    with open("/dev/full", "wb") as full:
-        expected = subprocess.run(bare, stderr=full, timeout=60).returncode
-        assert start("nowhere.txt", cwd=docs_txt.parent, stderr=full).returncode == expected
 
-def test_the_command_leaves_the_collector_off_where_nothing_needs_it(docs_txt):
-    """Fails for a search for cycles that CPython's graphs do not have, or for one that PyPy needs and does not get."""
-    code = "import gc, microgpt; microgpt.cli(); print(gc.isenabled())"
-    command = [sys.executable, "-c", code, str(docs_txt), "--num-steps=1", "--num-samples=0"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=60, cwd=ROOT)
-    assert done.stdout.split()[-1].decode() == str(sys.implementation.name != "cpython")
+def test_cli_leaves_an_ignored_ctrl_c_ignored(cli, monkeypatch):
+    """A background job of a script ignores the Ctrl-C that is meant for others."""
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
+    _, record = cli("--num-steps=0", "--num-samples=0")
+    assert signal.SIGINT not in record
+
+
+def test_cli_turns_the_collector_off_on_cpython_alone(cli, monkeypatch):
+    """CPython frees a graph without it; PyPy needs it."""
+    for name, expected in (("cpython", "off"), ("pypy", None)):
+        monkeypatch.setattr(sys.implementation, "name", name)
+        _, record = cli("--num-steps=0", "--num-samples=0")
+        assert record.get("collector") == expected

@@ -1,84 +1,132 @@
-"""Documents and tokens are the reference's: what a line, a blank and a character is, and what is refused."""
+"""Documents are lines as Python reads them, and tokens number their characters in order."""
 
 import re
 
 import pytest
-from conftest import ROOT, given, st
+from helpers import INPUT
 
-from microgpt import BLANKS, Tokenizer, load_docs
+from microgpt import Tokenizer, load_docs
 
 
 @pytest.fixture
 def load(tmp_path):
+    """load_docs() of a file with these bytes."""
+
     def load_bytes(content):
         path = tmp_path / "docs.txt"
         path.write_bytes(content)
-        return load_docs(str(path))
+        return load_docs(path)
 
     return load_bytes
 
-@pytest.mark.parametrize(
-    "content, docs",
-    [
-        ("anna\nbob\n", ["anna", "bob"]), ("anna\nbob", ["anna", "bob"]), ("a b  c\n", ["a b  c"]),
-        ("\x00\n", ["\x00"]), ("\n\n anna \n\t\n bob\t\n\n", ["anna", "bob"]), ("a\rb\n", ["a\rb"]),
-        ("anna\r\nbob\r\n", ["anna", "bob"]),
-        ("a\x0bb\x0cc\x1cd\x85e\u2028f\u2029g\n", ["a\x0bb\x0cc\x1cd\x85e\u2028f\u2029g"]),
-        ("\ufeffanna\nbob", ["anna", "bob"]), ("\ufeff\nanna", ["anna"]), ("\ufeff\ufeffanna\ufeff", ["anna"]),
-        ("\x85anna\x85\n\x1cbob\x1f\n", ["\x85anna\x85", "\x1cbob\x1f"]),
-        ("\u200banna\u200b\n\u180e\n", ["\u200banna\u200b", "\u180e"]),
-        ("\u00a0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000anna\u3000", ["anna"]),
-        ("zoë\n美咲\n\U0001f600\n", ["zoë", "美咲", "\U0001f600"]), ("x" * 1000, ["x" * 1000]),
-    ],
-)  # fmt: skip
-def test_a_line_is_what_ends_with_newline(load, content, docs):
-    """Fails for lines that end at \\r, \\f or U+2028, or a strip() that keeps a byte order mark or takes U+0085."""
+
+# Documents
+
+READ_ALIKE = {
+    "two lines": ("anna\nbob\n", ["anna", "bob"]),
+    "no newline at the end": ("anna\nbob", ["anna", "bob"]),
+    "blanks inside": ("a b  c\n", ["a b  c"]),
+    "blank lines": ("\n\n anna \n\t\n bob\t\n\n", ["anna", "bob"]),
+    "CRLF": ("anna\r\nbob\r\n", ["anna", "bob"]),
+    "a byte order mark": ("\ufeffanna\nbob", ["anna", "bob"]),
+    "a byte order mark alone": ("\ufeff\nanna", ["anna"]),
+    "NUL": ("\x00\n", ["\x00"]),
+    "separators inside": ("a\x0bb\x0cc\u2028d\u2029e\n", ["a\x0bb\x0cc\u2028d\u2029e"]),
+    "blanks of Unicode": ("\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000a\u3000", ["a"]),
+    "no blanks, but thin": ("\u200ba\u200b\n\u180e\n", ["\u200ba\u200b", "\u180e"]),
+    "scripts": ("zoë\n美咲\n\U0001f600\n", ["zoë", "美咲", "\U0001f600"]),
+    "a long line": ("x" * 1000, ["x" * 1000]),
+    "nothing": ("", []),
+    "nothing but blanks": (" \n\t\r\n\u3000\n\n", []),
+}
+
+
+@pytest.mark.parametrize("name", READ_ALIKE)
+def test_documents_that_python_and_javascript_read_alike(load, name):
+    """Lines without blanks at their edges, and no blank ones."""
+    content, docs = READ_ALIKE[name]
     assert load(content.encode("utf-8")) == docs
 
-def test_blanks_are_ecmascripts():
-    """Fails for a character forgotten or added: the standard names TAB, VT, FF, SP, NBSP, ZWNBSP, the category Zs and
-    the line terminators LF, CR, LS, PS."""
-    zs = [0x20, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000]
-    assert sorted(BLANKS) == sorted(map(chr, [9, 11, 12, 0xFEFF, 10, 13, 0x2028, 0x2029, *zs]))
+
+# content, what the original and this program read, what microgpt.js reads
+READ_AS_PYTHON = {
+    "a lone CR ends a line": ("a\rb\n", ["a", "b"], ["a\rb"]),
+    "U+0085 at an edge": ("\x85anna\x85\n", ["anna"], ["\x85anna\x85"]),
+    "U+001C and U+001F": ("\x1cbob\x1f\n", ["bob"], ["\x1cbob\x1f"]),
+    "U+FEFF at the end": ("mia\ufeff\n", ["mia\ufeff"], ["mia"]),
+    "U+FEFF in a later line": ("a\n\ufeffmia\n", ["a", "\ufeffmia"], ["a", "mia"]),
+}
+BLANKS_OF_ECMASCRIPT = (
+    "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+
+
+@pytest.mark.parametrize("name", READ_AS_PYTHON)
+def test_documents_that_are_read_as_the_original_reads_them(load, name):
+    """Where the two languages differ, a blank and a line are Python's, not JavaScript's."""
+    content, pythons, javascripts = READ_AS_PYTHON[name]
+    assert load(content.encode("utf-8")) == pythons
+    lines = content.split("\n")
+    assert [doc for line in lines if (doc := line.strip(BLANKS_OF_ECMASCRIPT))] == javascripts
+
 
 @pytest.mark.parametrize(
-    "error, contents",
-    [
-        (UnicodeDecodeError, [b"\xff", b"anna\nb\xffb\n", b"anna\n\xed\xa0\x80", b"anna\xe2\x82"]),
-        (ValueError, [b"", b"\n", b" \n\t\r\n", b"\xef\xbb\xbf", b"\xe3\x80\x80\n\n"]),
-    ],
+    "content", [b"\xff", b"anna\nb\xffb\n", b"anna\n\xed\xa0\x80", b"anna\xe2\x82", b"\xff\xfea\0"]
 )
-def test_what_is_not_utf8_or_has_no_documents_is_refused(load, error, contents):
-    """Fails for a replaced character, a surrogate or a cut sequence let through, and for an empty vocabulary."""
-    for content in contents:
-        with pytest.raises(ValueError) as caught:
-            load(content)
-        assert caught.type is error
-    with pytest.raises(FileNotFoundError):  # which a caller can catch
-        load_docs("none.txt")
+def test_what_is_not_utf8_is_refused(load, content):
+    """A stray byte, a surrogate, a cut sequence and UTF-16 are UnicodeDecodeErrors."""
+    with pytest.raises(UnicodeDecodeError):
+        load(content)
 
-@given(st.lists(st.text(min_size=1, max_size=9), min_size=1, max_size=9))
-def test_tokens_are_numbered_in_javascripts_order_and_come_back(docs):
-    """Fails for a text that is not decoded to itself, or code point order: UTF-16 has an emoji before U+FF41."""
-    tokenizer = Tokenizer(docs)
-    assert tokenizer.uchars == sorted(set("".join(docs)), key=lambda ch: ch.encode("utf-16-be", "surrogatepass"))
-    assert (tokenizer.bos, tokenizer.vocab_size) == (len(tokenizer.uchars), len(tokenizer.uchars) + 1)
-    for doc in docs:
-        tokens = tokenizer.encode(doc)
-        assert (tokens[0], tokens[-1], tokenizer.decode(tokens)) == (tokenizer.bos, tokenizer.bos, doc)
-        assert all(0 <= token < tokenizer.bos for token in tokens[1:-1])
+
+def test_a_missing_file_is_a_file_not_found_error(tmp_path):
+    """A caller can catch it."""
+    with pytest.raises(FileNotFoundError):
+        load_docs(tmp_path / "none.txt")
+
+
+# Tokens
+
 
 def test_tokens_of_a_small_vocabulary():
-    """Fails for letters not numbered from 0 in order, bos not after them, and another letter taken."""
-    tokenizer = Tokenizer(["cab", "bad\uff41\U0001f600"])
-    assert "".join(tokenizer.uchars) == "abcd\U0001f600\uff41" and tokenizer.encode("bad") == [6, 1, 0, 3, 6]
-    with pytest.raises(KeyError):
-        tokenizer.encode("bed")
+    """Characters are numbered from 0 in order, and bos comes after them."""
+    tokenizer = Tokenizer(["cab", "bad"])
+    assert tokenizer.uchars == ["a", "b", "c", "d"]
+    assert (tokenizer.bos, tokenizer.vocab_size) == (4, 5)
+    assert tokenizer.encode("bad") == [4, 1, 0, 3, 4]
+    assert tokenizer.decode([4, 1, 0, 3, 4]) == "bad"
 
-def test_input_txt_is_what_the_readme_says():
-    """Fails for a name twice, out of order, with a stray character, too short or too long."""
-    names = (ROOT / "input.txt").read_bytes().decode("ascii").split("\n")
-    assert names.pop() == "" and len(names) == 12_855
-    assert all(re.fullmatch("[a-z]{2,15}", name) for name in names)
-    assert names == sorted(set(names)) == load_docs(str(ROOT / "input.txt"))
+
+def test_characters_are_in_the_order_of_code_points():
+    """As in the original. JavaScript's order is that of UTF-16, which has emoji before U+FF41."""
+    characters = ["\uff41", "\U0001f600", "a"]
+    assert Tokenizer(characters).uchars == ["a", "\uff41", "\U0001f600"]
+    utf16 = sorted(characters, key=lambda ch: ch.encode("utf-16-be"))
+    assert utf16 == ["a", "\U0001f600", "\uff41"]
+
+
+def test_an_unknown_character_is_a_key_error():
+    """It has no token."""
+    with pytest.raises(KeyError, match="e"):
+        Tokenizer(["cab", "bad"]).encode("bed")
+
+
+def test_a_surrogate_is_a_character():
+    """Half of an emoji, which JavaScript takes as well."""
+    tokenizer = Tokenizer(["\ud800"])
+    assert tokenizer.decode(tokenizer.encode("\ud800")) == "\ud800"
+
+
+# input.txt
+
+
+def test_input_txt_is_sorted_names():
+    """12,855 different names of 2 to 15 letters from a to z, one a line."""
+    names = INPUT.read_bytes().decode("ascii").split("\n")
+    assert names.pop() == ""
+    assert len(names) == 12_855
+    assert [name for name in names if not re.fullmatch("[a-z]{2,15}", name)] == []
+    assert names == sorted(set(names))
+    assert names == load_docs(INPUT)
     assert set("".join(names)) == set("abcdefghijklmnopqrstuvwxyz")

@@ -1,187 +1,180 @@
-"""The model, training and sampling do what they promise: the cache equals recomputation, nothing looks ahead, weights
-are drawn in order, Adam is Adam, a run that diverges ends with its line, and a sample begins with its prompt."""
+"""The model is a GPT: weights in order, attention over a cache, probabilities, and a mean loss."""
 
-import dataclasses
-import json
 import math
 import random
-import re
-import subprocess
-import sys
 
 import pytest
-from conftest import ROOT, data, flags, parameters, seeded
+from helpers import data_of, drawn_weights, parameters_of
 from second_model import plain_logits, plain_loss
 
-import microgpt
-from microgpt import Config, Tokenizer, Value, document_loss, gpt, init_state_dict, sample, softmax, train
+from microgpt import Config, Value, attention, document_loss, gpt, init_state_dict, rmsnorm, softmax
 
-CONFIGS = [
-    Config(),
-    Config(n_embd=12, n_head=2, n_layer=3, block_size=7, init_std=0.5),
-    Config(n_head=1, init_std=0.3),
-    Config(n_head=16),
-]
+CONFIGS = {
+    "default": Config(),
+    "three layers": Config(n_embd=12, n_head=2, n_layer=3, block_size=7, init_std=0.5),
+    "one head": Config(n_head=1, init_std=0.3),
+    "16 heads": Config(n_head=16),
+}
 VOCAB_SIZE = 9
 TOKENS = [8, 3, 0, 3, 7, 1, 8]
-DOCS = ["emma", "anna", "isabella", "bob", "christopherus maximus"]
 
-each_config = pytest.mark.parametrize("config", CONFIGS, ids=["default", "three layers", "one head", "16 heads"])
+each_config = pytest.mark.parametrize("name", CONFIGS)
+
 
 def logits_of(tokens, state_dict, config):
-    """The logits after each of tokens, as lists of Values."""
-    keys, values = ([[] for _ in range(config.n_layer)] for _ in range(2))
-    return [gpt(token_id, pos_id, keys, values, state_dict, config) for pos_id, token_id in enumerate(tokens)]
+    """The logits after each of tokens, as lists of floats."""
+    keys, values = [[] for _ in range(config.n_layer)], [[] for _ in range(config.n_layer)]
+    return [
+        data_of(gpt(token_id, pos_id, keys, values, state_dict, config))
+        for pos_id, token_id in enumerate(tokens)
+    ]
 
-# The model
 
-@each_config
-def test_the_cache_equals_recomputation(config):
-    """Fails for a cache that misses a token, heads mixed up, a scale or residual forgotten, or a look ahead."""
-    state_dict = seeded(config, VOCAB_SIZE)
-    cached = [data(logits) for logits in logits_of(TOKENS, state_dict, config)]
-    for row, expected in zip(cached, plain_logits(TOKENS, state_dict, config)):
-        assert row == pytest.approx(expected, rel=1e-12, abs=1e-13)
-    changed = logits_of([*TOKENS[:4], 2, 5, 6], state_dict, config)
-    assert [data(row) for row in changed[:4]] == cached[:4]
+# Parameters
 
-def test_softmax_gives_probabilities():
-    """Fails for a sum other than 1, exp of large numbers, or another ratio than exp of the difference."""
-    for numbers in ([0.5], [0.1, -2.0, 3.0], [1000.0, 0.0, 1000.0], [-1000.0, -1001.0]):
-        probs = data(softmax([Value(x) for x in numbers]))
-        assert math.fsum(probs) == pytest.approx(1, rel=1e-15) and min(probs) >= 0
-        assert probs[0] / max(probs) == pytest.approx(math.exp(numbers[0] - max(numbers)), rel=1e-14)
 
 @each_config
-def test_weights_are_drawn_in_the_references_order(config):
-    """Fails for a matrix drawn before another, a wrong shape, mean or deviation: the standard library draws again."""
-    e, state_dict = config.n_embd, seeded(config, VOCAB_SIZE)
+def test_the_matrices_and_their_order(name):
+    """Names and shapes of all matrices, in the order in which they are drawn."""
+    config = CONFIGS[name]
+    e = config.n_embd
     shapes = {"wte": (VOCAB_SIZE, e), "wpe": (config.block_size, e), "lm_head": (VOCAB_SIZE, e)}
     for li in range(config.n_layer):
-        for name in ("attn_wq", "attn_wk", "attn_wv", "attn_wo"):
-            shapes[f"layer{li}.{name}"] = (e, e)
-        shapes[f"layer{li}.mlp_fc1"], shapes[f"layer{li}.mlp_fc2"] = (4 * e, e), (e, 4 * e)
+        for matrix_name in ("attn_wq", "attn_wk", "attn_wv", "attn_wo"):
+            shapes[f"layer{li}.{matrix_name}"] = (e, e)
+        shapes[f"layer{li}.mlp_fc1"] = (4 * e, e)
+        shapes[f"layer{li}.mlp_fc2"] = (e, 4 * e)
+    state_dict = drawn_weights(config, VOCAB_SIZE)
     assert list(state_dict) == list(shapes)
-    assert {name: (len(m), *{len(row) for row in m}) for name, m in state_dict.items()} == shapes
+    for matrix_name, matrix in state_dict.items():
+        assert (len(matrix), *{len(row) for row in matrix}) == shapes[matrix_name], matrix_name
+
+
+@each_config
+def test_weights_are_drawn_row_by_row(name):
+    """Each weight is the next normal deviate of the seed: random draws them again."""
+    config = CONFIGS[name]
     rng = random.Random(config.seed)
-    drawn = data(parameters(state_dict))
-    assert drawn == [rng.gauss(0, config.init_std) for _ in drawn]
+    for matrix_name, matrix in drawn_weights(config, VOCAB_SIZE).items():
+        for row in matrix:
+            assert data_of(row) == [rng.gauss(0, config.init_std) for _ in row], matrix_name
 
-# The loss and training
 
-def test_the_loss_is_the_mean_surprise_up_to_the_block_size():
-    """Fails for a target off by one, a sum in place of a mean, or a document that runs past the block."""
-    for settings in ({"block_size": 4}, {"block_size": 6}, {"block_size": 99}):
-        config = Config(**settings)
-        state_dict = seeded(config, VOCAB_SIZE)
-        expected = plain_loss(TOKENS, state_dict, config)
-        assert document_loss(TOKENS, state_dict, config).data == pytest.approx(expected, rel=1e-13)
-    blank = init_state_dict(Config(init_std=0), VOCAB_SIZE)
-    assert document_loss(TOKENS, blank, Config()).data == pytest.approx(math.log(VOCAB_SIZE), rel=1e-14)
+# Functions
+
 
 @pytest.mark.parametrize(
-    "settings",
-    [{"num_steps": 7}, {"num_steps": 6, "learning_rate": 0.2, "beta1": 0.5, "beta2": 0.9, "eps_adam": 1e-3}],
+    "numbers", [[0.5], [0.1, -2.0, 3.0], [1000.0, 0.0, 1000.0], [-1000.0, -1001.0]]
 )
-def test_training_is_adam_by_hand(settings):
-    """Fails for a moment, bias correction, decay, epsilon or order of documents that is not the paper's (Kingma and Ba,
-    2014): here once more in plain floats. Gradients from before training must not count."""
-    config = Config(n_embd=4, n_head=2, block_size=8, init_std=0.3, **settings)
-    tokenizer = Tokenizer(DOCS)
-    ours, twin = seeded(config, tokenizer.vocab_size), seeded(config, tokenizer.vocab_size)
-    document_loss(tokenizer.encode("bob"), ours, config).backward()  # what a user may have computed before
-    params, theirs = parameters(ours), parameters(twin)
-    m, v = [0.0] * len(params), [0.0] * len(params)
-    for t, (step, loss) in enumerate(train(DOCS, tokenizer, ours, config), start=1):
-        root = document_loss(tokenizer.encode(DOCS[(t - 1) % len(DOCS)]), twin, config)
-        assert (step, loss) == (t, pytest.approx(root.data, rel=1e-12))
-        for p in theirs:
-            p.grad = 0.0
-        root.backward()
-        for i, p in enumerate(theirs):
-            m[i] += (1 - config.beta1) * (p.grad - m[i])
-            v[i] += (1 - config.beta2) * (p.grad**2 - v[i])
-            m_hat, v_hat = m[i] / (1 - config.beta1**t), v[i] / (1 - config.beta2**t)
-            rate = config.learning_rate * (config.num_steps - t + 1) / config.num_steps
-            p.data -= rate * m_hat / (v_hat**0.5 + config.eps_adam)
-        assert data(params) == pytest.approx(data(theirs), rel=1e-9, abs=1e-12)
+def test_softmax_gives_probabilities(numbers):
+    """They add up to 1, in the ratio of exp of the differences. Large numbers do not overflow."""
+    probs = data_of(softmax([Value(x) for x in numbers]))
+    assert math.fsum(probs) == pytest.approx(1, rel=1e-15)
+    assert min(probs) >= 0
+    assert probs[0] / max(probs) == pytest.approx(math.exp(numbers[0] - max(numbers)), rel=1e-14)
 
-ENDLESS = f"""
-import gc, json, sys
-sys.path.insert(0, {str(ROOT)!r})
-import microgpt
-count = getattr(sys, "getallocatedblocks", int)  # of memory that Python's objects take
-if hasattr(gc, "get_threshold"):
-    gc.disable()
-config = microgpt.Config(n_embd=4, n_head=2, block_size=4, num_steps=5000)
-docs, blocks, losses = ["ada", "bob", "cab", "dad"], [], []
-tokenizer = microgpt.Tokenizer(docs)
-for step, loss in microgpt.train(docs, tokenizer, microgpt.init_state_dict(config, tokenizer.vocab_size), config):
-    losses = [*losses[-99:], loss]
-    if step in (1000, 5000):
-        blocks.append(count())
-print(json.dumps([blocks, sum(losses) / 100]))
-"""
 
-def test_5000_steps_learn_all_there_is_and_leave_nothing_behind():
-    """Fails for memory that a step leaves behind, the collector being off, and for moments that fade. All that cannot
-    be known is which of four names it is: ln 4 nats over four tokens."""
-    done = subprocess.run([sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, timeout=300, check=True)
-    (early, late), loss = json.loads(done.stdout)
-    assert abs(late - early) < 1000
-    assert math.log(4) / 4 - 0.001 < loss < math.log(4) / 4 + 0.01
+def test_rmsnorm_scales_to_a_mean_square_of_1():
+    """3, 4, 0, 0 has a mean square of 25 / 4: each number is divided by 2.5. Zeros stay zeros."""
+    assert data_of(rmsnorm([Value(x) for x in (3.0, 4.0, 0.0, 0.0)])) == pytest.approx(
+        [1.2, 1.6, 0.0, 0.0], rel=1e-5
+    )
+    assert data_of(rmsnorm([Value(0.0)] * 3)) == [0.0] * 3
 
-# Runs that diverge, and runs that only look like it
 
-EXTREME = [  # settings, losses of microgpt.js, and its first sample or the line with which microgpt.py ends
-    ({"learning_rate": 1e6}, "3.1416701487246295 Infinity", "loss is inf at step 2"),
-    ({"learning_rate": 1e200}, "3.1416701487246295 3.295836866004329 NaN", "loss is nan at step 3"),
-    ({"init_std": 1e200}, "3.295836866004329 NaN", "loss is nan at step 2"),
-    ({"init_std": 1e308}, "NaN", "loss is nan at step 1"),
-    ({"init_std": 1.15}, "288.5400276351903 NaN", "loss is nan at step 2"),
-    ({"init_std": 10.0}, "Infinity", "loss is inf at step 1"),
-    ({"learning_rate": 1e308, "num_steps": 1}, "3.1416701487246295", "probabilities are nan at temperature 0.5"),
-    ({"temperature": 1e-320, "num_steps": 0}, "", "probabilities are nan at temperature 1e-320"),
-    ({"init_std": 0.0}, "3.295836866004329 3.295836866004329 3.295836866004329 3.295836866004329", "ownlh"),
-    ({"init_std": 1e200, "num_steps": 0}, "", "ownlh"),
-    ({"init_std": 1.0, "learning_rate": 0.3},
-     "192.1995056393529 124.32095208648998 407.36536957127475 281.51971052341395", "hegiigibiqibiege"),
-    ({"learning_rate": 0.5}, "3.1416701487246295 60.87815373323838 26.359289116576633 123.8608479047747", "hht"),
-    ({"eps_adam": 5e-324}, "3.1416701487246295 3.1723490140825206 3.3467013258889797 3.126772255887501", "pxolf"),
-    ({"beta1": 0.0, "beta2": 0.0}, "3.1416701487246295 3.172349484739904 3.3246723754910015 3.1503633659996213",
-     "pxome"),
-    ({"temperature": 1e-300, "num_steps": 1}, "3.1416701487246295", "jpjpyjjjpyrjpbj"),
-]  # fmt: skip
+def matrix_of(rows):
+    return [[Value(float(x)) for x in row] for row in rows]
 
-@pytest.mark.parametrize("settings, reference, end", EXTREME, ids=lambda value: str(value)[:40])
-def test_a_run_that_diverges_ends_with_its_line_and_no_other(settings, reference, end, capsys):
-    """Fails for a traceback, nan up to the last step, or a run that is stopped while the reference has numbers."""
-    diverges, status = " is " in end or " are " in end, 0
-    try:
-        microgpt.main([str(ROOT / "input.txt"), *flags({"num_steps": 4, "num_samples": 1, **settings})])
-    except SystemExit as stopped:
-        status = stopped.code
-    out, err = capsys.readouterr()
-    assert (status, err) == (diverges, f"microgpt: error: {end}; try a lower learning_rate or init_std\n" * diverges)
-    assert diverges or out.endswith(f"sample  1: {end}\n")
-    losses = [float(word.replace("Infinity", "inf")) for word in reference.split()]
-    assert re.findall(r"\| loss (.*?)\r", out) == [f"{loss:.4f}" for loss in losses if math.isfinite(loss)]
 
-# Sampling
+def test_one_attention_step_by_hand():
+    """The second of two tokens looks back. Every number here can be checked with a pencil.
 
-def test_a_sample_continues_its_prompt_as_the_model_would(monkeypatch):
-    """Fails for a prompt that is printed but not read, or read at other positions than in training."""
-    config = Config(n_embd=8, n_head=2, block_size=8, num_steps=150, temperature=0.01)
-    tokenizer = Tokenizer(["abcd", "dcba"])
-    state_dict = seeded(config, tokenizer.vocab_size)
-    list(train(["abcd", "dcba"], tokenizer, state_dict, config))
-    for prompt, expected in (("a", "abcd"), ("d", "dcba"), ("dc", "dcba"), ("abcd", "abcd")):
-        prompted = dataclasses.replace(config, prompt=prompt)
-        assert sample(tokenizer, state_dict, prompted) == expected
-    full = dataclasses.replace(config, prompt="abcdabc", temperature=9.0)  # one place is left
-    assert {len(sample(tokenizer, state_dict, full)) for _ in range(40)} == {7, 8}
-    with pytest.raises(KeyError):
-        sample(tokenizer, state_dict, dataclasses.replace(config, prompt="!"))
-    many, draws = Tokenizer(["".join(map(chr, range(1000, 1300)))]), iter([[300]])
-    monkeypatch.setattr(microgpt.random, "choices", lambda population, probs: next(draws))
-    assert sample(many, seeded(config, many.vocab_size), config) == ""  # it ends with the first bos
+    Four numbers for a token and one head, so head_dim is 4 and scores are divided by 2. The query
+    is x doubled, the key is x and the value is x with its halves exchanged.
+
+        first token    key (0, 1, 0, 0)    value (5, 6, 7, 8)
+        second token   x = (1, 0, 0, 1)    query (2, 0, 0, 2)    key (1, 0, 0, 1)
+                                           value (0, 1, 1, 0)
+        scores         2*0 + 0*1 + 0*0 + 2*0 = 0 and 2*1 + 2*1 = 4, divided by 2: 0 and 2
+        shares         1 / (1 + e^2) = 0.1192 and e^2 / (1 + e^2) = 0.8808
+        mean           0.1192 * 5 = 0.5960                   0.1192 * 6 + 0.8808 = 1.5960
+                       0.1192 * 7 + 0.8808 = 1.7152          0.1192 * 8 = 0.9536
+        output         three times that
+    """
+    state_dict = {
+        "layer0.attn_wq": matrix_of([[2, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 2]]),
+        "layer0.attn_wk": matrix_of([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]),
+        "layer0.attn_wv": matrix_of([[0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0], [0, 1, 0, 0]]),
+        "layer0.attn_wo": matrix_of([[3, 0, 0, 0], [0, 3, 0, 0], [0, 0, 3, 0], [0, 0, 0, 3]]),
+    }
+    keys, values = matrix_of([[0, 1, 0, 0]]), matrix_of([[5, 6, 7, 8]])
+    [x] = matrix_of([[1, 0, 0, 1]])
+    result = attention(x, 0, keys, values, state_dict, Config(n_embd=4, n_head=1))
+    assert [data_of(key) for key in keys] == [[0, 1, 0, 0], [1, 0, 0, 1]]
+    assert [data_of(value) for value in values] == [[5, 6, 7, 8], [0, 1, 1, 0]]
+    by_hand = [3 * 0.5960, 3 * 1.5960, 3 * 1.7152, 3 * 0.9536]
+    assert data_of(result) == pytest.approx(by_hand, abs=0.0005)
+
+
+# The whole
+
+
+@each_config
+def test_the_cache_equals_recomputation(name):
+    """Token by token with keys and values gives the logits of all positions at once with a mask."""
+    config = CONFIGS[name]
+    state_dict = drawn_weights(config, VOCAB_SIZE)
+    cached = logits_of(TOKENS, state_dict, config)
+    recomputed = plain_logits(TOKENS, state_dict, config)
+    for pos_id, (row, expected) in enumerate(zip(cached, recomputed)):
+        assert row == pytest.approx(expected, rel=1e-12, abs=1e-13), f"position {pos_id}"
+
+
+@each_config
+def test_nothing_looks_ahead(name):
+    """Other tokens from position 4 on leave the logits of the first four as they were."""
+    config = CONFIGS[name]
+    state_dict = drawn_weights(config, VOCAB_SIZE)
+    changed = logits_of([*TOKENS[:4], 2, 5, 6], state_dict, config)
+    assert changed[:4] == logits_of(TOKENS, state_dict, config)[:4]
+
+
+@pytest.mark.parametrize("block_size", [4, 6, 99])
+def test_the_loss_is_the_mean_over_the_block(block_size):
+    """-log(probability of the next token), averaged over the first block_size tokens."""
+    config = Config(block_size=block_size)
+    state_dict = drawn_weights(config, VOCAB_SIZE)
+    expected = plain_loss(TOKENS, state_dict, config)
+    assert document_loss(TOKENS, state_dict, config).data == pytest.approx(expected, rel=1e-13)
+
+
+def test_the_loss_of_one_who_knows_nothing():
+    """With weights of 0 every token has the same probability, and the loss is log(vocab_size)."""
+    config = Config(init_std=0)
+    blank = init_state_dict(config, VOCAB_SIZE)
+    loss = document_loss(TOKENS, blank, config)
+    assert loss.data == pytest.approx(math.log(VOCAB_SIZE), rel=1e-14)
+
+
+def test_a_loss_of_0_is_not_minus_0():
+    """One who is sure and right has a loss of 0, which is printed as 0.0000 and not as -0.0000."""
+    config = Config(n_embd=4, n_head=1)
+    state_dict = init_state_dict(config, 2)
+    for matrix in state_dict.values():
+        for p in (p for row in matrix for p in row):
+            p.data = 0.0
+    state_dict["wte"][1][0].data = 1.0
+    state_dict["lm_head"][0][0].data = 1e6  # bos is always followed by token 0
+    loss = document_loss([1, 0], state_dict, config)
+    assert f"{loss.data:.4f}" == "0.0000"
+
+
+def test_gradients_flow_back_through_the_cache():
+    """The first token's key and value get a gradient from the second token's logits alone."""
+    config = Config(n_embd=4, n_head=2)
+    state_dict = drawn_weights(config, VOCAB_SIZE)
+    keys, values = [[]], [[]]
+    gpt(3, 0, keys, values, state_dict, config)
+    sum(gpt(5, 1, keys, values, state_dict, config)).backward()
+    assert all(p.grad for p in keys[0][0] + values[0][0])
+    assert any(p.grad for p in parameters_of({"row": [state_dict["wte"][3]]}))

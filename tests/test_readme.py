@@ -1,5 +1,4 @@
-"""The READMEs are true: their code runs and prints what they say, their tables are counted again, and the numbers for
-other ports are the program's."""
+"""The READMEs are true: their code prints what they say, and their tables are counted again."""
 
 import ast
 import collections
@@ -11,29 +10,42 @@ import re
 import shutil
 
 import pytest
-from conftest import GOLDEN, PROGRAM, ROOT, default_run, start
+from helpers import GOLDEN, PROGRAM, ROOT, before_the_first_step, run_program
 
+pytestmark = pytest.mark.slow
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PORTS = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
 
+
 def test_what_is_typed_at_the_prompt(monkeypatch, capsys):
-    """Fails for a number that the program does not print: the whole README as one session, as doctest types it."""
+    """Every number is what the program prints: the whole README as one doctest."""
     monkeypatch.chdir(ROOT)
-    failed, tried = doctest.testfile(str(ROOT / "README.md"), module_relative=False, encoding="utf-8")
+    failed, tried = doctest.testfile(
+        str(ROOT / "README.md"), module_relative=False, encoding="utf-8"
+    )
     assert failed == 0, capsys.readouterr().out
     assert tried >= 40
 
+
 def samples(*arguments):
     """The names that the program makes up."""
-    done = start(ROOT / "input.txt", *arguments)
+    done = run_program(ROOT / "input.txt", *arguments)
     return re.findall(r"^sample +\d+: (.*)$", done.stdout.decode(), re.MULTILINE)
+
 
 def test_the_names_on_the_first_screen():
     """Fails for names that the program did not make up."""
-    columns = zip(*re.findall(r"^\| (\w+) \| (\w+) \| (\w+) \|$", README.split("## The story")[0], re.MULTILINE))
-    whole = re.findall(r"^sample +\d+: (.*)$", (GOLDEN / "default.stdout.txt").read_text("utf-8"), re.MULTILINE)
+    columns = zip(
+        *re.findall(
+            r"^\| (\w+) \| (\w+) \| (\w+) \|$", README.split("## The story")[0], re.MULTILINE
+        )
+    )
+    whole = re.findall(
+        r"^sample +\d+: (.*)$", (GOLDEN / "default.stdout.txt").read_text("utf-8"), re.MULTILINE
+    )
     expected = [samples("--num-steps=0")[:3], samples("--num-steps=100")[:3], whole[:3]]
     assert [list(column) for column in columns] == expected
+
 
 def test_the_numbers_in_the_sentences():
     """Fails for a score, a count or a checksum that no code beside it prints."""
@@ -42,22 +54,34 @@ def test_the_numbers_in_the_sentences():
     total = sum(counts.values())
     letters = -sum(n / total * math.log(n / total) for n in counts.values())
     losses = [float(line) for line in (GOLDEN / "default.losses.txt").read_text().split()]
-    checksum = hashlib.sha256((GOLDEN / "names.stdout.txt").read_bytes().replace(b"\r", b"\n")).hexdigest()
+    checksum = hashlib.sha256(
+        (GOLDEN / "names.stdout.txt").read_bytes().replace(b"\r", b"\n")
+    ).hexdigest()
     golden_runs = len(list(GOLDEN.glob("*.stdout.txt")))
     for words in (
-        f"scores **{math.log(27):.2f}**", f"scores **{letters:.2f}**", f"**{sum(losses[900:]) / 100:.2f}**, on names",
-        "-log(1/2) = 0.69", f"`{checksum}`", f"{len(docs):,} given names", f"{golden_runs} runs of `microgpt.js`",
+        f"scores **{math.log(27):.2f}**",
+        f"scores **{letters:.2f}**",
+        f"**{sum(losses[900:]) / 100:.2f}**, on names",
+        f"`{checksum}`",
+        f"{len(docs):,} given names",
+        f"{golden_runs} runs of `microgpt.js`",
     ):  # fmt: skip
         assert words in " ".join(README.split())
 
+
 # Experiments, some minutes: MICROGPT_EXPERIMENTS=1 runs them
 
-asked = pytest.mark.skipif("MICROGPT_EXPERIMENTS" not in os.environ, reason="some minutes: MICROGPT_EXPERIMENTS=1")
-ROWS_OF_EXPERIMENTS = re.findall(r"^\| .*? \| `(last\(.*?\))` \| (\d\.\d\d) \|$", README, re.MULTILINE)
+asked = pytest.mark.skipif(
+    "MICROGPT_EXPERIMENTS" not in os.environ, reason="some minutes: MICROGPT_EXPERIMENTS=1"
+)
+ROWS_OF_EXPERIMENTS = re.findall(
+    r"^\| .*? \| `(last\(.*?\))` \| (\d\.\d\d) \|$", README, re.MULTILINE
+)
+
 
 @pytest.fixture(scope="module")
 def experiments(tmp_path_factory):
-    """What is defined after the code of "Experiments" has been typed, in a folder with a copy of the program."""
+    """What is defined after the code of "Experiments", in a folder with a copy of the program."""
     [code] = re.findall(r"```python\n(import pathlib, re.*?)```", README, re.DOTALL)
     folder, names = tmp_path_factory.mktemp("experiments"), {}
     for name in ("microgpt.py", "random_compat.py", "input.txt"):
@@ -66,8 +90,12 @@ def experiments(tmp_path_factory):
         patch.chdir(folder)
         exec(code, names)
         edits = [names[f"no_{name}"] for name in ("attention", "positions", "residual")]
-        assert all(old in PROGRAM.read_text("utf-8") for old, _ in edits) and len(ROWS_OF_EXPERIMENTS) == 10
+        assert (
+            all(old in PROGRAM.read_text("utf-8") for old, _ in edits)
+            and len(ROWS_OF_EXPERIMENTS) == 10
+        )
         yield names
+
 
 @asked
 @pytest.mark.parametrize("call, loss", ROWS_OF_EXPERIMENTS)
@@ -75,17 +103,21 @@ def test_an_experiment(call, loss, experiments):
     """Fails for a result that was guessed."""
     assert f"{eval(call, experiments):.2f}" == loss
 
+
 @asked
 def test_the_counts_of_memorised_names():
     """Fails for counts that were guessed."""
-    docs, tokenizer, *_ = default_run()
+    docs, tokenizer, *_ = before_the_first_step()
     seen, unseen = set(docs[:1000]), set(docs[1000:])
     names = samples("--num-samples=1000")
     read, not_read = sum(name in seen for name in names), sum(name in unseen for name in names)
-    text = f"{read + not_read} are in `input.txt`: {read} among the 1000 that it has read, {not_read} among the"
-    assert text in README and f"{len(unseen):,} that it has not" in README
+    text = f"{read + not_read} are in `input.txt`: {read} among the 1000 that it has read, "
+    assert text + f"{not_read} among the" in README
+    assert f"{len(unseen):,} that it has not" in README
+
 
 # Numbers for other ports
+
 
 @pytest.fixture(scope="module")
 def prompt():
@@ -97,18 +129,21 @@ def prompt():
         exec(code, names)
     return names
 
+
 ROWS = re.findall(r"^\| `(.*?)` \| (-?[\d.]+|\[.*?\]) \|$", PORTS, re.MULTILINE)
+
 
 @pytest.mark.parametrize("expression, expected", ROWS)
 def test_the_numbers_for_other_ports(expression, expected, prompt):
-    """Fails for a number that was copied wrongly, or that the program has left behind: ports would be sent astray."""
+    """Each number is the program's."""
     value = ast.literal_eval(expected)
     if isinstance(value, float) and not expression.startswith("draws"):
         value = pytest.approx(value, rel=1e-12)
     assert eval(expression, prompt) == value
 
+
 def test_the_numbers_for_other_ports_are_all_there():
-    """Fails for a table that the test above no longer finds, or digits on names.txt that are not the reference's."""
+    """23 rows, and four losses on names.txt that are the reference's."""
     assert len(ROWS) == 23
     losses = (GOLDEN / "names.losses.txt").read_text().split()
     shown = re.search(r"losses at steps 1, 10, 100 and 1000\s+are\s+([\d.,\sand]+?)\.\s", PORTS)[1]
