@@ -1,8 +1,8 @@
-"""A GPT in plain Python: it learns from the lines of a text file, and then writes new ones.
+"""A whole GPT in plain Python: it reads the lines of a text file, and learns to write new ones.
 
-Read it from top to bottom. Each chapter defines what the next ones need, and nothing runs before
-run(), which puts it all together. Comments give shapes: (n,) is a list of n numbers, and (r, c) is
-a list of r rows with c numbers each.
+Nothing is hidden in a library. Large models have more of everything and compute it faster, but the
+ideas are these. Read them from top to bottom, up to run(), which puts them together. Comments give
+shapes: (n,) is a list of n numbers, and (r, c) is a list of r rows with c numbers each.
 
 A port of microgpt.js by Xenova, itself a port of microgpt.py by Andrej Karpathy.
 """
@@ -45,17 +45,17 @@ class Tokenizer:
 
 
 class Value:
-    """A number that remembers which Values it was computed from, and its slope for each of them."""
+    """A number that remembers what it was computed from, and how fast it changes with that."""
 
     __slots__ = ("data", "grad", "children", "local_grads")
 
     def __init__(self, data, children=(), local_grads=()):
         self.data = data
         self.grad = 0.0  # d(loss)/d(self), once loss.backward() has run
-        self.children = children  # what it was computed from; nothing for a leaf, such as a weight
-        self.local_grads = local_grads  # the slopes: d(self)/d(child) for each child
+        self.children = children  # what it was computed from; a leaf, such as a weight, has none
+        self.local_grads = local_grads  # the slope for each of them: d(self)/d(child)
 
-    # Operations with a slope of their own. A plain number on the right is a constant.
+    # Operations with their derivatives. A plain number on the right is a constant: it needs none.
 
     def __add__(self, other):
         if isinstance(other, Value):
@@ -73,12 +73,12 @@ class Value:
             return Value(quotient, (self, other), (1 / other.data, -quotient / other.data))
         return Value(self.data / other, (self,), (1 / other,))
 
-    def __pow__(self, exponent):  # a plain number; math.pow never gives a complex one, as ** may
+    def __pow__(self, exponent):  # by a plain number; math.pow, as ** may give complex numbers
         slope = exponent * math.pow(self.data, exponent - 1) if exponent else 0.0
         return Value(math.pow(self.data, exponent), (self,), (slope,))
 
     def log(self):
-        if self.data == 0:  # a loss may be infinite; all else raises what Python does, as 1 / 0
+        if self.data == 0:  # the limit, so that a loss can be infinite; 1 / 0 is an error, as ever
             return Value(-math.inf, (self,), (math.inf,))
         return Value(math.log(self.data), (self,), (1 / self.data,))
 
@@ -87,7 +87,7 @@ class Value:
 
     def relu(self):
         if self.data <= 0:
-            return Value(0.0)  # a constant: the slope is 0, so nothing flows back
+            return Value(0.0)  # a constant: the slope is 0, and nothing flows back
         return Value(self.data, (self,), (1.0,))
 
     # Operations that follow from these. For 2 - x, Python calls x.__rsub__(2).
@@ -104,7 +104,7 @@ class Value:
 
     def backward(self):
         """Computes grad = d(self)/d(node) for every node that is reached through children."""
-        # 1) List the inner nodes, each after its children. Leaves have nothing to pass on.
+        # 1) List the inner nodes, each after its children. A stack, since recursion has a limit.
         order, visited = [], object()
         stack = [(self, False)] if self.children else []
         while stack:
@@ -118,11 +118,11 @@ class Value:
                     if child.children and child.grad is not visited:
                         stack.append((child, False))
 
-        # 2) Set their gradients to 0. Those of leaves are kept and add up, call by call.
+        # 2) Set their gradients to 0. In leaves, such as weights, they add up, call by call.
         for node in order:
             node.grad = 0.0
 
-        # 3) Pass the gradients on, self first. When a node's turn comes, its own is complete.
+        # 3) Pass gradients on to children, self first. At a node's turn, its own is complete.
         self.grad += 1.0  # d(self)/d(self)
         for node in reversed(order):
             grad = node.grad
@@ -131,7 +131,7 @@ class Value:
 
 
 def dot(a, b):
-    """The dot product of a (n,) and b (n,), as one node. With * and + it would be 2n: too slow."""
+    """The dot product of a (n,) and b (n,) as one node. * and + would make 2n of them: slower."""
     if len(a) != len(b):
         raise ValueError(f"dot product of {len(a)} and {len(b)} numbers")
     a_data, b_data = [x.data for x in a], [x.data for x in b]
@@ -164,7 +164,7 @@ class Config:
     prompt: str = ""  # text that each sample begins with
 
     def __post_init__(self):
-        check_settings(self)  # a table in the last chapter
+        check_settings(self)  # in the last chapter
 
 
 # ---- Parameters: what the model knows, random at first -------------------------------------------
@@ -179,7 +179,7 @@ def init_state_dict(config, vocab_size):
 
     state_dict = {"wte": matrix(vocab_size, n_embd)}  # token embeddings: a row for each token
     state_dict["wpe"] = matrix(config.block_size, n_embd)  # position embeddings: a row for each
-    state_dict["lm_head"] = matrix(vocab_size, n_embd)  # language model head; GPT-2 uses wte again
+    state_dict["lm_head"] = matrix(vocab_size, n_embd)  # language model head: back to tokens
     for li in range(config.n_layer):
         state_dict[f"layer{li}.attn_wq"] = matrix(n_embd, n_embd)  # query
         state_dict[f"layer{li}.attn_wk"] = matrix(n_embd, n_embd)  # key
@@ -191,7 +191,7 @@ def init_state_dict(config, vocab_size):
 
 
 # ---- Model: GPT-2 (Radford et al., 2019), simplified ---------------------------------------------
-# RMSNorm in place of LayerNorm (one at the start, none at the end), ReLU for GELU, no biases.
+# RMSNorm for LayerNorm, one more after the embeddings, none at the end; ReLU for GELU; no biases.
 
 
 def linear(x, w):
@@ -223,9 +223,10 @@ def rmsnorm(x):
 
 
 def attention(x, li, keys, values, state_dict, config):
-    """Looks back: collects from the tokens so far what helps to guess the next one, (n_embd,).
+    """Looks back: returns (n_embd,), what the tokens so far can tell about the next one.
 
-    keys and values hold a vector (n_embd,) for each. No mask: the future has not been read yet."""
+    Appends to keys and values, one vector (n_embd,) for each token so far. No mask is needed: the
+    future has not been read yet."""
     q = linear(x, state_dict[f"layer{li}.attn_wq"])  # query: what this token looks for
     k = linear(x, state_dict[f"layer{li}.attn_wk"])  # key: what it can be found by
     v = linear(x, state_dict[f"layer{li}.attn_wv"])  # value: what it passes on when attended to
@@ -233,7 +234,7 @@ def attention(x, li, keys, values, state_dict, config):
     values.append(v)
     head_dim = config.n_embd // config.n_head
     x_attn = []
-    for h in range(config.n_head):  # each head can look for something else
+    for h in range(config.n_head):  # several heads, since each can look for something else
         head = slice(h * head_dim, (h + 1) * head_dim)  # this head's part of each vector
         q_h = q[head]  # (head_dim,)
         v_h = [value[head] for value in values]  # (tokens so far, head_dim)
@@ -255,7 +256,7 @@ def mlp(x, li, state_dict):
 def gpt(token_id, pos_id, keys, values, state_dict, config):
     """Reads the token at pos_id and returns logits (vocab_size,): scores for the next one.
 
-    keys[li] and values[li] are layer li's memory of the tokens so far; gradients flow through."""
+    keys[li] and values[li] remember the tokens so far. Gradients flow back through both."""
     tok_emb = state_dict["wte"][token_id]  # (n_embd,): which token it is
     pos_emb = state_dict["wpe"][pos_id]  # (n_embd,): where it stands
     x = rmsnorm(add(tok_emb, pos_emb))  # (n_embd,), like every x below
@@ -281,9 +282,9 @@ def document_loss(tokens, state_dict, config):
 
 
 def train(docs, tokenizer, state_dict, config):
-    """A generator: nothing happens until "for step, loss in train(...)", where each turn is a step.
+    """Yields (step, loss) after each step of training: without a loop over it, nothing happens.
 
-    It changes the weights in place. Raises FloatingPointError if the loss is inf or nan."""
+    Changes the weights in place. Raises FloatingPointError if the loss is inf or nan."""
     params = [p for matrix in state_dict.values() for row in matrix for p in row]
     m_buf = [0.0] * len(params)  # Adam's memory: a running mean of each gradient
     v_buf = [0.0] * len(params)  # and a running mean of its square
@@ -297,8 +298,8 @@ def train(docs, tokenizer, state_dict, config):
         loss.backward()
 
         # Adam (Kingma and Ba, 2014) walks downhill: it moves each weight against its mean gradient.
-        # Dividing by the root of the mean square lets weights with small gradients move as far as
-        # others. Both means began at 0 and are too small at first: the corrections make up for it.
+        # Divided by the root of the mean square, a small gradient moves its weight as far as a big
+        # one. Both means began at 0 and are too small at first: the corrections make up for that.
         lr_t = config.learning_rate * (1 - step / config.num_steps)  # linear decay
         correction1, correction2 = 1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1)
         for i, p in enumerate(params):
@@ -324,7 +325,7 @@ def sample(tokenizer, state_dict, config):
     for pos_id in range(len(tokens) - 1, config.block_size):  # read one token, draw the next
         logits = gpt(tokens[-1], pos_id, keys, values, state_dict, config)
         probs = [p.data for p in softmax([logit / config.temperature for logit in logits])]
-        if math.isnan(probs[0]):  # then all of them are
+        if math.isnan(probs[0]):  # then all are: nan spreads through the total
             raise FloatingPointError("the probabilities of the next token are nan")
         token_id = random.choices(range(tokenizer.vocab_size), probs)[0]
         if token_id == tokenizer.bos:
@@ -341,7 +342,7 @@ def run(docs, config):
     random.seed(config.seed)  # let there be order among chaos: the same seed, the same run
     random.shuffle(docs)
     tokenizer = Tokenizer(docs)
-    tokenizer.encode(config.prompt)  # KeyError now and not after training, if it is a wrong one
+    tokenizer.encode(config.prompt)  # an unknown character ends it here, not after training
     state_dict = init_state_dict(config, tokenizer.vocab_size)
     num_params = sum(len(row) for matrix in state_dict.values() for row in matrix)
     print(f"num docs: {len(docs)}")
@@ -402,17 +403,17 @@ def main(argv=None):
     try:
         config = Config(**settings)
         docs = load_docs(path)
+        if not docs:
+            parser.error(f"{path} has no documents: write at least one, one per line")
         Tokenizer(docs).encode(config.prompt)
     except OSError as error:
-        parser.error(f"{error}; name a text file: microgpt names.txt")
+        parser.error(f"{error}; name a text file, as in: python microgpt.py names.txt")
     except UnicodeError as error:
         parser.error(f"cannot read {path}: {error}; save it as UTF-8")
     except ValueError as error:
         parser.error(str(error))
     except KeyError as error:
         parser.error(f"prompt has {error}, a character that is in no document")
-    if not docs:
-        parser.error(f"{path} has no documents: write at least one, one per line")
     try:
         run(docs, config)
     except FloatingPointError as error:
@@ -425,7 +426,7 @@ def cli():
     import signal
     import sys
 
-    # Ctrl-C ends this and a shell's loop around it. (A background job ignores it, and still does.)
+    # Ctrl-C ends this and a shell's loop around it, but no background job, which ignores SIGINT.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if hasattr(signal, "SIGPIPE"):  # `| head` ends this without a word (Windows has no SIGPIPE)

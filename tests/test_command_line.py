@@ -229,7 +229,7 @@ def test_a_missing_input_is_one_line_that_says_what_to_type(capsys, tmp_path):
     err = error_of(capsys, tmp_path / "none.txt")
     assert "No such file or directory" in err
     assert "none.txt" in err
-    assert err.endswith("; name a text file: microgpt names.txt\n")
+    assert err.endswith("; name a text file, as in: python microgpt.py names.txt\n")
     assert err.count("\n") == 1
 
 
@@ -247,7 +247,7 @@ def test_an_input_without_documents_is_one_line_that_names_it(capsys, docs_txt):
     """Blank lines alone are nothing to learn from."""
     docs_txt.write_bytes(b"\n \n")
     line = f"{docs_txt} has no documents: write at least one, one per line"
-    assert error_of(capsys, docs_txt) == f"microgpt: error: {line}\n"
+    assert error_of(capsys, docs_txt, "--prompt=a") == f"microgpt: error: {line}\n"
 
 
 # Errors of the program
