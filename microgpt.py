@@ -78,7 +78,7 @@ class Value:
         return Value(math.pow(self.data, exponent), (self,), (slope,))
 
     def log(self):
-        if self.data == 0:  # the limit, so that a loss can be infinite; 1 / 0 is an error, as ever
+        if self.data == 0:  # its limit, where math.log raises an error: a loss can be infinite
             return Value(-math.inf, (self,), (math.inf,))
         return Value(math.log(self.data), (self,), (1 / self.data,))
 
@@ -105,14 +105,14 @@ class Value:
     def backward(self):
         """Computes grad = d(self)/d(node) for every node that is reached through children."""
         # 1) List the inner nodes, each after its children. A stack, since recursion has a limit.
-        order, visited = [], object()
+        order, visited = [], object()  # this mark stands in grad up to phase 2
         stack = [(self, False)] if self.children else []
         while stack:
             node, children_listed = stack.pop()
             if children_listed:
                 order.append(node)
             elif node.grad is not visited:
-                node.grad = visited  # a mark in place of the grad that an earlier call has left
+                node.grad = visited
                 stack.append((node, True))  # comes up again when its children are listed
                 for child in node.children:
                     if child.children and child.grad is not visited:
@@ -131,7 +131,7 @@ class Value:
 
 
 def dot(a, b):
-    """The dot product of a (n,) and b (n,) as one node. * and + would make 2n of them: slower."""
+    """The dot product of a (n,) and b (n,), as one node. With * and + it would take 2n: slower."""
     if len(a) != len(b):
         raise ValueError(f"dot product of {len(a)} and {len(b)} numbers")
     a_data, b_data = [x.data for x in a], [x.data for x in b]
@@ -365,7 +365,7 @@ def settings_table(c):
     return {
         "n_embd": ("embedding dimension, at least 1", c.n_embd >= 1),
         "n_head": (f"number of attention heads; must divide n_embd ({c.n_embd})", divides),
-        "n_layer": ("number of layers, at least 1", c.n_layer >= 1),
+        "n_layer": ("number of layers, at least 0", c.n_layer >= 0),
         "block_size": ("how many tokens are read at most, at least 1", c.block_size >= 1),
         "init_std": ("deviation of the initial weights, 0 to 1e308", 0 <= c.init_std <= 1e308),
         "learning_rate": ("of the first step, 0 to 1e308; decays", 0 <= c.learning_rate <= 1e308),
@@ -426,7 +426,7 @@ def cli():
     import signal
     import sys
 
-    # Ctrl-C ends this and a shell's loop around it, but no background job, which ignores SIGINT.
+    # Ctrl-C also ends a shell's loop around this. A job in the background goes on ignoring it.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if hasattr(signal, "SIGPIPE"):  # `| head` ends this without a word (Windows has no SIGPIPE)

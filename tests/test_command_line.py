@@ -20,7 +20,7 @@ NAN, INF = math.nan, math.inf
 REFUSED = {
     "n_embd": [0, -4],
     "n_head": [0, -1, 3],
-    "n_layer": [0],
+    "n_layer": [-1],
     "block_size": [0],
     "init_std": [-0.1, NAN, INF, 10**400],
     "learning_rate": [-1e-9, NAN, INF, -INF, 10**400],
@@ -35,7 +35,7 @@ REFUSED = {
 ALLOWED = {
     "n_embd": [4, 400],
     "n_head": [1, 16],
-    "n_layer": [1],
+    "n_layer": [0, 1],
     "block_size": [1],
     "init_std": [0.0, 1, 1e308],
     "learning_rate": [0.0, 1, 1e308],
@@ -221,7 +221,7 @@ def test_a_wrong_setting_is_one_line(capsys, docs_txt, argument):
 
 def test_settings_are_checked_before_the_input_is_read(capsys, tmp_path):
     """A wrong setting is reported at once, even where there is no input."""
-    assert "n_layer can't be 0" in error_of(capsys, tmp_path / "none.txt", "--n-layer=0")
+    assert "n_layer can't be -1" in error_of(capsys, tmp_path / "none.txt", "--n-layer=-1")
 
 
 def test_a_missing_input_is_one_line_that_says_what_to_type(capsys, tmp_path):

@@ -14,6 +14,7 @@ CONFIGS = {
     "three layers": Config(n_embd=12, n_head=2, n_layer=3, block_size=7, init_std=0.5),
     "one head": Config(n_head=1, init_std=0.3),
     "16 heads": Config(n_head=16),
+    "no layer": Config(n_layer=0),
 }
 VOCAB_SIZE = 9
 TOKENS = [8, 3, 0, 3, 7, 1, 8]

@@ -173,7 +173,7 @@ def test_the_experiments_edit_what_is_there(experiments):
 
 def test_an_experiment_that_fails_gives_no_number(experiments):
     """last() raises an error where the program ends with one, and counts what it has."""
-    failed = experiments.paste('last("--n-layer", "0")\n')
+    failed = experiments.paste('last("--n-layer", "-1")\n')
     assert failed.splitlines()[-1].startswith("subprocess.CalledProcessError")
     few = float(experiments.paste('last("--num-steps", "3")\n'))
     assert 3 < few < 4
