@@ -90,22 +90,22 @@ class Value:
             return Value(0.0)  # a constant: the slope is 0, and nothing flows back
         return Value(self.data, (self,), (1.0,))
 
-    # Operations that follow from these. For 2 - x, Python calls x.__rsub__(2).
+    # Operations that follow from these (for 2 - x, Python calls x.__rsub__(2)), and a text to show.
 
     # fmt: off
-    def __repr__(self): return f"Value(data={self.data}, grad={self.grad})"
     def __radd__(self, other): return self + other
     def __rmul__(self, other): return self * other
     def __neg__(self): return self * -1.0
     def __sub__(self, other): return self + -other
     def __rsub__(self, other): return -self + other
     def __rtruediv__(self, other): return Value(other) / self
+    def __repr__(self): return f"Value(data={self.data}, grad={self.grad})"
     # fmt: on
 
     def backward(self):
-        """Computes grad = d(self)/d(node) for every node that is reached through children."""
+        """Computes grad = d(self)/d(node) for all nodes below. In leaves it adds to their grad."""
         # 1) List the inner nodes, each after its children. A stack, since recursion has a limit.
-        order, visited = [], object()  # this mark stands in grad up to phase 2
+        order, visited = [], object()  # a mark, put into grad up to phase 2: a set would be slower
         stack = [(self, False)] if self.children else []
         while stack:
             node, children_listed = stack.pop()
@@ -118,7 +118,7 @@ class Value:
                     if child.children and child.grad is not visited:
                         stack.append((child, False))
 
-        # 2) Set their gradients to 0. In leaves, such as weights, they add up, call by call.
+        # 2) Set their gradients to 0. Those of leaves, such as weights, add up over the calls.
         for node in order:
             node.grad = 0.0
 
@@ -131,7 +131,7 @@ class Value:
 
 
 def dot(a, b):
-    """The dot product of a (n,) and b (n,), as one node. With * and + it would take 2n: slower."""
+    """The dot product of Values a (n,) and b (n,), as one node: * and + would make 2n, slower."""
     if len(a) != len(b):
         raise ValueError(f"dot product of {len(a)} and {len(b)} numbers")
     a_data, b_data = [x.data for x in a], [x.data for x in b]
@@ -177,8 +177,8 @@ def init_state_dict(config, vocab_size):
     def matrix(nout, nin):
         return [[Value(random.gauss(0, std)) for _ in range(nin)] for _ in range(nout)]
 
-    state_dict = {"wte": matrix(vocab_size, n_embd)}  # token embeddings: a row for each token
-    state_dict["wpe"] = matrix(config.block_size, n_embd)  # position embeddings: a row for each
+    state_dict = {"wte": matrix(vocab_size, n_embd)}  # token embeddings: a row per token
+    state_dict["wpe"] = matrix(config.block_size, n_embd)  # position embeddings: one per position
     state_dict["lm_head"] = matrix(vocab_size, n_embd)  # language model head: back to tokens
     for li in range(config.n_layer):
         state_dict[f"layer{li}.attn_wq"] = matrix(n_embd, n_embd)  # query
@@ -239,7 +239,7 @@ def attention(x, li, keys, values, state_dict, config):
         q_h = q[head]  # (head_dim,)
         v_h = [value[head] for value in values]  # (tokens so far, head_dim)
 
-        # How well does each key fit the query? The root keeps the scores small in wide heads.
+        # How well does each key fit the query? The root keeps wide heads from having large scores.
         attn_logits = [dot(q_h, key[head]) / head_dim**0.5 for key in keys]
         attn_weights = softmax(attn_logits)  # (tokens so far,): how much to take from each
         x_attn += [dot(attn_weights, column) for column in zip(*v_h)]  # weighted mean of values

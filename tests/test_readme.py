@@ -66,6 +66,7 @@ def test_the_blocks_of_the_story(prompt):
     """All blocks, one after the other, in one session."""
     assert len(BLOCK.findall(section("The story"))) >= 20
     assert_blocks_print_what_they_say(prompt, section("The story"))
+    assert "cafecafe" not in prompt.console.locals["lines"][:1000], "it was in training"
 
 
 PREAMBLE, *RECIPES = BLOCK.findall(section("Recipes"))
@@ -163,8 +164,8 @@ def experiments(tmp_path_factory):
 
 def test_the_experiments_edit_what_is_there(experiments):
     """Each edit finds its text in microgpt.py; one that finds nothing is refused."""
-    assert len(ROWS_OF_EXPERIMENTS) == 18
-    for name in ("no_attention", "no_positions", "no_relu", "no_residual"):
+    assert len(ROWS_OF_EXPERIMENTS) == 24
+    for name in ("no_attention", "no_positions", "no_mlp", "no_relu", "no_residual"):
         old, _ = ast.literal_eval(experiments.paste(f"{name}\n"))
         assert old in PROGRAM.read_text(encoding="utf-8"), name
     refused = experiments.paste('last(edits=[("no such text", "")])\n')
@@ -186,20 +187,25 @@ def test_an_experiment(call, loss, experiments):
     assert f"{float(experiments.paste(call)):.2f}" == loss
 
 
-def test_the_losses_without_parts_are_those_of_the_experiments():
-    """The table in the story repeats numbers of the table of experiments."""
-    found = dict(ROWS_OF_EXPERIMENTS)
-    both = "no_attention, no_positions"
-    for words, edits in (
-        ("nothing", ""),
-        ("attention", "no_attention"),
-        ("positions", "no_positions"),
-        ("attention and positions", both),
-        ("ReLU", "no_relu"),
-    ):
-        names = found[f"last(edits=[{edits}])" if edits else "last()"]
-        arguments = f'"twice.txt", edits=[{edits}]' if edits else '"twice.txt"'
-        assert f"| {words} | {names} | {found[f'last({arguments})']} |" in README
+WITHOUT = {
+    "nothing": "",
+    "attention": "no_attention",
+    "positions": "no_positions",
+    "attention and positions": "no_attention, no_positions",
+    "MLP": "no_mlp",
+    "ReLU": "no_relu",
+}
+
+
+@pytest.mark.parametrize("part", WITHOUT)
+def test_the_losses_without_a_part_are_those_of_the_experiments(part):
+    """A row of the table in the story repeats numbers of the table of experiments."""
+    found, losses = dict(ROWS_OF_EXPERIMENTS), []
+    edits = f"edits=[{WITHOUT[part]}]" if WITHOUT[part] else ""
+    for path in ("", '"twice.txt"', '"zen.txt"'):
+        arguments = ", ".join(word for word in (path, edits) if word)
+        losses.append(found[f"last({arguments})"])
+    assert f"| {part} | {' | '.join(losses)} |" in README
 
 
 @asked
