@@ -1,11 +1,10 @@
 """Gradients are right: what backward() computes agrees with central finite differences.
 
-For each operation, each function of the model, and every parameter of small models. Random graphs
-have a file of their own.
+For each operation and each function of the model. Random graphs and whole models have files of
+their own.
 """
 
 import copy
-import dataclasses
 import gc
 import math
 import pickle
@@ -14,14 +13,7 @@ import sys
 import weakref
 
 import pytest
-from helpers import (
-    ROOT,
-    assert_gradients_match,
-    central_differences,
-    drawn_weights,
-    parameters_of,
-)
-from second_model import plain_loss
+from helpers import ROOT, assert_gradients_match
 
 import microgpt
 from microgpt import Config, Value, add, attention, dot, linear, mlp, rmsnorm, softmax
@@ -465,34 +457,3 @@ def test_vectors_of_different_lengths_are_refused(function, lengths):
     a, b = ([Value(1.0)] * n for n in lengths)
     with pytest.raises(ValueError, match=f"of {lengths[0]} and {lengths[1]} numbers"):
         function(a, b)
-
-
-# The whole model
-
-SMALL = {
-    "two layers": Config(n_embd=4, n_head=2, n_layer=2, block_size=4, init_std=0.5),
-    "one head": Config(n_embd=6, n_head=1, n_layer=1, block_size=9, init_std=0.3),
-}
-
-
-@pytest.mark.parametrize("steps", [0, 4])
-@pytest.mark.parametrize("name", SMALL)
-def test_every_parameter_of_a_small_model(name, steps):
-    """The gradient of each weight is the central difference of second_model.py's loss."""
-    config, docs = SMALL[name], ["abcab", "cab"]
-    tokenizer = microgpt.Tokenizer(docs)
-    state_dict = drawn_weights(config, tokenizer.vocab_size)
-    training = dataclasses.replace(config, num_steps=steps)
-    list(microgpt.train(docs, tokenizer, state_dict, training))
-    params, tokens = parameters_of(state_dict), tokenizer.encode("abcab")
-    for p in params:
-        p.grad = 0.0
-    loss = microgpt.document_loss(tokens, state_dict, config)
-    loss.backward()
-    assert loss.data == pytest.approx(plain_loss(tokens, state_dict, config), rel=1e-13)
-    assert sum(p.grad != 0 for p in params) > len(params) / 2
-    expected = iter(central_differences(lambda: plain_loss(tokens, state_dict, config), params))
-    for matrix_name, matrix in state_dict.items():
-        for row in matrix:
-            slopes = [next(expected) for _ in row]
-            assert [p.grad for p in row] == pytest.approx(slopes, rel=1e-6, abs=1e-8), matrix_name

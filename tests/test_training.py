@@ -17,6 +17,34 @@ DOCS = ["emma", "anna", "isabella", "bob", "christopherus maximus"]
 # Adam
 
 
+def moves_of(config):
+    """For each step, how far each weight moves that has a gradient."""
+    tokenizer = Tokenizer(DOCS)
+    state_dict = drawn_weights(config, tokenizer.vocab_size)
+    params = parameters_of(state_dict)
+    before, moves = data_of(params), []
+    for _ in train(DOCS, tokenizer, state_dict, config):
+        after = data_of(params)
+        moves.append([abs(x - y) for x, y, p in zip(before, after, params) if abs(p.grad) > 1e-3])
+        before = after
+    return moves
+
+
+def test_in_the_first_step_each_weight_moves_by_the_rate():
+    """Both means are corrected for their start at 0: m_hat is g, and the root of v_hat is |g|."""
+    [moves] = moves_of(Config(n_embd=4, n_head=2, num_steps=1))
+    assert len(moves) > 50
+    assert moves == pytest.approx([0.01] * len(moves), rel=1e-4)
+
+
+def test_the_rate_decays_linearly():
+    """Without memory (both betas 0), each step moves a weight by the rate of that step."""
+    steps = moves_of(Config(n_embd=4, n_head=2, num_steps=4, beta1=0.0, beta2=0.0))
+    for moves, rate in zip(steps, [0.01, 0.0075, 0.005, 0.0025]):
+        assert len(moves) > 50
+        assert moves == pytest.approx([rate] * len(moves), rel=1e-4), f"the rate should be {rate}"
+
+
 def adam_by_the_paper(docs, tokenizer, state_dict, config):
     """Yields the loss of each step: Kingma and Ba (2014), algorithm 1, in plain floats."""
     params = parameters_of(state_dict)
