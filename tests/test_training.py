@@ -34,7 +34,7 @@ def test_in_the_first_step_each_weight_moves_by_the_rate():
     """Both means are corrected for their start at 0: m_hat is g, and the root of v_hat is |g|."""
     [moves] = moves_of(Config(n_embd=4, n_head=2, num_steps=1))
     assert len(moves) > 50
-    assert moves == pytest.approx([0.01] * len(moves), rel=1e-4)
+    assert (min(moves), max(moves)) == pytest.approx((0.01, 0.01), rel=1e-4)
 
 
 def test_the_rate_decays_linearly():
@@ -42,7 +42,7 @@ def test_the_rate_decays_linearly():
     steps = moves_of(Config(n_embd=4, n_head=2, num_steps=4, beta1=0.0, beta2=0.0))
     for moves, rate in zip(steps, [0.01, 0.0075, 0.005, 0.0025]):
         assert len(moves) > 50
-        assert moves == pytest.approx([rate] * len(moves), rel=1e-4), f"the rate should be {rate}"
+        assert (min(moves), max(moves)) == pytest.approx((rate, rate), rel=1e-4)
 
 
 def adam_by_the_paper(docs, tokenizer, state_dict, config):
