@@ -147,6 +147,11 @@ def test_the_sign_of_a_seed_does_not_count():
     assert random_compat.Random(-42).random() == random_compat.Random(42).random()
 
 
+def test_the_normal_distribution_is_the_standard_one_by_default():
+    """gauss() is gauss(0, 1)."""
+    assert random_compat.Random(42).gauss() == random_compat.Random(42).gauss(0, 1)
+
+
 def test_no_seed_means_a_new_sequence():
     """Random() and seed(None) start from the system's randomness."""
     assert len({random_compat.Random().random() for _ in range(3)}) == 3

@@ -3,10 +3,10 @@
 import dataclasses
 
 import pytest
-from helpers import drawn_weights
+from helpers import data_of, drawn_weights
 
 import microgpt
-from microgpt import Config, Tokenizer, sample, train
+from microgpt import Config, Tokenizer, gpt, sample, softmax, train
 
 WORDS = ["abcd", "dcba"]
 
@@ -43,6 +43,24 @@ def test_a_prompt_with_an_unknown_character_is_a_key_error(two_words):
     tokenizer, state_dict, config = two_words
     with pytest.raises(KeyError, match="!"):
         sample(tokenizer, state_dict, dataclasses.replace(config, prompt="!"))
+
+
+def test_every_character_of_the_prompt_is_read(monkeypatch, two_words):
+    """The first draw after a prompt is from what the model says after all of its tokens."""
+    tokenizer, state_dict, config = two_words
+    prompted = dataclasses.replace(config, prompt="abd", temperature=1.0)
+    keys, values = [[]], [[]]
+    for pos_id, token_id in enumerate(tokenizer.encode("abd")[:-1]):
+        logits = gpt(token_id, pos_id, keys, values, state_dict, config)
+    seen = []
+
+    def choices(population, weights):
+        seen.append(weights)
+        return [tokenizer.bos]
+
+    monkeypatch.setattr(microgpt.random, "choices", choices)
+    sample(tokenizer, state_dict, prompted)
+    assert seen == [pytest.approx(data_of(softmax(logits)), rel=1e-12)]
 
 
 def drawing(monkeypatch, tokens):
