@@ -15,6 +15,8 @@ else:
     hypothesis.settings.register_profile("suite", derandomize="CI" in os.environ, deadline=None)
     hypothesis.settings.load_profile("suite")
 
+pytest.register_assert_rewrite("helpers")  # its assertions show their numbers as well
+
 # Whoever runs the tests may have set these. With an unbuffered stdout no missing flush would show.
 VARIABLES_OF_PYTHON = [
     "PYTHONDEVMODE",

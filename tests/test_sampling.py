@@ -21,6 +21,22 @@ def two_words():
     return tokenizer, state_dict, config
 
 
+def test_a_higher_temperature_evens_the_probabilities_out(monkeypatch, two_words):
+    """The probabilities that are drawn from are softmax(logits / temperature)."""
+    tokenizer, state_dict, config = two_words
+    seen = []
+
+    def choices(population, weights):
+        seen.append(weights)
+        return [tokenizer.bos]
+
+    monkeypatch.setattr(microgpt.random, "choices", choices)
+    for temperature in (0.5, 1.0):
+        sample(tokenizer, state_dict, dataclasses.replace(config, temperature=temperature))
+    squares = [p * p for p in seen[1]]  # exp(2 x) is exp(x) squared
+    assert seen[0] == pytest.approx([p / sum(squares) for p in squares], rel=1e-9)
+
+
 @pytest.mark.parametrize(
     "prompt, expected", [("a", "abcd"), ("d", "dcba"), ("dc", "dcba"), ("abcd", "abcd")]
 )
@@ -89,19 +105,3 @@ def test_a_sample_fills_the_block_at_most(monkeypatch, two_words):
     tokenizer, state_dict, config = two_words
     drawing(monkeypatch, [2] * config.block_size)
     assert sample(tokenizer, state_dict, config) == "c" * config.block_size
-
-
-def test_a_higher_temperature_evens_the_probabilities_out(monkeypatch, two_words):
-    """The probabilities that are drawn from are softmax(logits / temperature)."""
-    tokenizer, state_dict, config = two_words
-    seen = []
-
-    def choices(population, weights):
-        seen.append(weights)
-        return [tokenizer.bos]
-
-    monkeypatch.setattr(microgpt.random, "choices", choices)
-    for temperature in (0.5, 1.0):
-        sample(tokenizer, state_dict, dataclasses.replace(config, temperature=temperature))
-    squares = [p * p for p in seen[1]]  # exp(2 x) is exp(x) squared
-    assert seen[0] == pytest.approx([p / sum(squares) for p in squares], rel=1e-9)
