@@ -30,7 +30,7 @@ class Tokenizer:
     def __init__(self, docs):
         self.uchars = sorted(set("".join(docs)))  # unique characters: token ids 0 to n - 1
         self.char_to_id = {ch: i for i, ch in enumerate(self.uchars)}
-        self.bos = len(self.uchars)  # beginning of sequence: one more token, at both ends of a doc
+        self.bos = len(self.uchars)  # beginning of sequence; after a doc it marks the end
         self.vocab_size = len(self.uchars) + 1
 
     def encode(self, doc):
@@ -105,7 +105,7 @@ class Value:
     def backward(self):
         """Computes grad = d(self)/d(node) for all nodes below. In leaves it adds to their grad."""
         # 1) List the inner nodes, each after its children. A stack, since recursion has a limit.
-        order, visited = [], object()  # a mark, put into grad up to phase 2: a set would be slower
+        order, visited = [], object()  # visited: a mark that stands in grad until phase 2
         stack = [(self, False)] if self.children else []
         while stack:
             node, children_listed = stack.pop()
@@ -131,7 +131,7 @@ class Value:
 
 
 def dot(a, b):
-    """The dot product of Values a (n,) and b (n,), as one node: * and + would make 2n, slower."""
+    """The dot product of a (n,) and b (n,). One node, not about 2n: the file's one shortcut."""
     if len(a) != len(b):
         raise ValueError(f"dot product of {len(a)} and {len(b)} numbers")
     a_data, b_data = [x.data for x in a], [x.data for x in b]
@@ -225,22 +225,22 @@ def rmsnorm(x):
 def attention(x, li, keys, values, state_dict, config):
     """Looks back: returns (n_embd,), what the tokens so far can tell about the next one.
 
-    Appends to keys and values, one vector (n_embd,) for each token so far. No mask is needed: the
-    future has not been read yet."""
+    Appends to keys and values. No mask is needed, since the future has not been read yet."""
     q = linear(x, state_dict[f"layer{li}.attn_wq"])  # query: what this token looks for
     k = linear(x, state_dict[f"layer{li}.attn_wk"])  # key: what it can be found by
     v = linear(x, state_dict[f"layer{li}.attn_wv"])  # value: what it passes on when attended to
-    keys.append(k)
+    keys.append(k)  # a vector (n_embd,) for each token so far
     values.append(v)
     head_dim = config.n_embd // config.n_head
     x_attn = []
     for h in range(config.n_head):  # several heads, since each can look for something else
         head = slice(h * head_dim, (h + 1) * head_dim)  # this head's part of each vector
         q_h = q[head]  # (head_dim,)
+        k_h = [key[head] for key in keys]  # (tokens so far, head_dim)
         v_h = [value[head] for value in values]  # (tokens so far, head_dim)
 
         # How well does each key fit the query? The root keeps wide heads from having large scores.
-        attn_logits = [dot(q_h, key[head]) / head_dim**0.5 for key in keys]
+        attn_logits = [dot(q_h, key) / head_dim**0.5 for key in k_h]
         attn_weights = softmax(attn_logits)  # (tokens so far,): how much to take from each
         x_attn += [dot(attn_weights, column) for column in zip(*v_h)]  # weighted mean of values
     return linear(x_attn, state_dict[f"layer{li}.attn_wo"])  # mixes what the heads have found
@@ -259,7 +259,7 @@ def gpt(token_id, pos_id, keys, values, state_dict, config):
     keys[li] and values[li] remember the tokens so far. Gradients flow back through both."""
     tok_emb = state_dict["wte"][token_id]  # (n_embd,): which token it is
     pos_emb = state_dict["wpe"][pos_id]  # (n_embd,): where it stands
-    x = rmsnorm(add(tok_emb, pos_emb))  # (n_embd,), like every x below
+    x = rmsnorm(add(tok_emb, pos_emb))  # (n_embd,); layers add to it, so it starts at size 1
     for li in range(config.n_layer):  # each block adds to x: a residual connection
         x = add(x, attention(rmsnorm(x), li, keys[li], values[li], state_dict, config))
         x = add(x, mlp(rmsnorm(x), li, state_dict))
