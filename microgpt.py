@@ -1,8 +1,8 @@
 """A whole GPT in plain Python: it reads the lines of a text file, and learns to write new ones.
 
 Nothing is hidden in a library. Large models have more of everything and compute it faster, but the
-ideas are these. Read them from top to bottom, up to run(), which puts them together. Comments give
-shapes: (n,) is a list of n numbers, and (r, c) is a list of r rows with c numbers each.
+ideas are these. Read the file from top to bottom, up to run(), which puts it all together. Comments
+give shapes: (n,) is a list of n numbers, and (r, c) is a list of r rows with c numbers each.
 
 A port of microgpt.js by Xenova, itself a port of microgpt.py by Andrej Karpathy.
 """
@@ -55,7 +55,7 @@ class Value:
         self.children = children  # what it was computed from; a leaf, such as a weight, has none
         self.local_grads = local_grads  # the slope for each of them: d(self)/d(child)
 
-    # Operations with their derivatives. A plain number on the right is a constant: it needs none.
+    # Operations, each with its derivatives. A plain number on the right is a constant without one.
 
     def __add__(self, other):
         if isinstance(other, Value):
@@ -105,20 +105,20 @@ class Value:
     def backward(self):
         """Computes grad = d(self)/d(node) for all nodes below. In leaves it adds to their grad."""
         # 1) List the inner nodes, each after its children. A stack, since recursion has a limit.
-        order, visited = [], object()  # visited: a mark that stands in grad until phase 2
+        order = []
         stack = [(self, False)] if self.children else []
         while stack:
             node, children_listed = stack.pop()
             if children_listed:
                 order.append(node)
-            elif node.grad is not visited:
-                node.grad = visited
+            elif node.grad is not None:
+                node.grad = None  # forgets what an earlier call left, and marks it as visited
                 stack.append((node, True))  # comes up again when its children are listed
                 for child in node.children:
-                    if child.children and child.grad is not visited:
+                    if child.children and child.grad is not None:
                         stack.append((child, False))
 
-        # 2) Set their gradients to 0. Those of leaves, such as weights, add up over the calls.
+        # 2) Start their gradients at 0. Those of leaves, such as weights, add up over the calls.
         for node in order:
             node.grad = 0.0
 
@@ -223,7 +223,7 @@ def rmsnorm(x):
 
 
 def attention(x, li, keys, values, state_dict, config):
-    """Looks back: returns (n_embd,), what the tokens so far can tell about the next one.
+    """Looks back: returns (n_embd,), a mixture of the values of the tokens so far.
 
     Appends to keys and values. No mask is needed, since the future has not been read yet."""
     q = linear(x, state_dict[f"layer{li}.attn_wq"])  # query: what this token looks for
@@ -237,7 +237,7 @@ def attention(x, li, keys, values, state_dict, config):
         head = slice(h * head_dim, (h + 1) * head_dim)  # this head's part of each vector
         q_h = q[head]  # (head_dim,)
         k_h = [key[head] for key in keys]  # (tokens so far, head_dim)
-        v_h = [value[head] for value in values]  # (tokens so far, head_dim)
+        v_h = [value[head] for value in values]  # the same; zip(*v_h) has its columns
 
         # How well does each key fit the query? The root keeps wide heads from having large scores.
         attn_logits = [dot(q_h, key) / head_dim**0.5 for key in k_h]
@@ -395,9 +395,9 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="microgpt", usage=usage)
     parser.add_argument("input", nargs="?", default="input.txt", help="text, one document per line")
     for f in fields(Config):
-        about = f"{settings_table(Config())[f.name][0]} (default: {f.default!r})"
+        about = f"{settings_table(Config()).get(f.name, [''])[0]} (default: {f.default!r})"
         flag = "--" + f.name.replace("_", "-")
-        parser.add_argument(flag, type=f.type, metavar="X", default=f.default, help=about)
+        parser.add_argument(flag, type=type(f.default), metavar="X", default=f.default, help=about)
     settings = vars(parser.parse_args(argv))
     path = settings.pop("input")
     try:
@@ -426,7 +426,7 @@ def cli():
     import signal
     import sys
 
-    # Ctrl-C also ends a shell's loop around this. A job in the background goes on ignoring it.
+    # Dies of Ctrl-C itself, so that a shell's loop around it ends too; leaves it alone if ignored.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if hasattr(signal, "SIGPIPE"):  # `| head` ends this without a word (Windows has no SIGPIPE)

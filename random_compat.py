@@ -56,7 +56,7 @@ class Random:
     def _word(self):
         """The next 32 random bits."""
         if self._used == N:
-            # Twist: make the next N words of state. A new list, so that copies of self differ.
+            # Twist: make the next N words of state, in a new list, so that a copy keeps its own.
             mt = list(self._mt)
             for i in range(N):
                 y = (mt[i] & UPPER) | (mt[(i + 1) % N] & LOWER)

@@ -161,6 +161,18 @@ def test_help_explains_each_setting_and_shows_its_default(capsys, monkeypatch):
         assert "--" not in about, f.name
 
 
+def test_a_setting_that_a_reader_adds_is_a_flag_at_once(runs, docs_txt, monkeypatch):
+    """A new line in Config is enough: the table of checks may say nothing of it."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Extended(Config):
+        dropout: float = 0.1
+
+    monkeypatch.setattr(microgpt, "Config", Extended)
+    microgpt.main([str(docs_txt), "--dropout=0.5"])
+    assert [config.dropout for _, config in runs] == [0.5]
+
+
 # run()
 
 

@@ -241,26 +241,6 @@ def test_gradients_belong_to_the_forward_pass():
     assert (a.grad, b.grad, c.grad) == ((4 + 3) * 3, 14 + 2 * 3, 2 * 3)
 
 
-def test_a_call_that_was_interrupted_can_be_repeated():
-    """After a Ctrl-C in the middle of backward(), the next call finds the whole graph."""
-
-    class Interrupted:
-        children = ()
-
-        @property
-        def grad(self):
-            raise KeyboardInterrupt
-
-    x = Value(3.0)
-    y = x * x
-    good, bad = y * 2, Value(0.0, (y, Interrupted()), (1.0, 1.0))
-    with pytest.raises(KeyboardInterrupt):
-        bad.backward()
-    x.grad = 0.0
-    good.backward()
-    assert (x.grad, y.grad) == (12.0, 2.0)
-
-
 def copied(node):
     return copy.copy(node)
 
