@@ -111,6 +111,27 @@ SETTINGS = {
 }
 
 
+def test_the_defaults_are_the_references_constants():
+    """As they stand in microgpt.js, and no prompt."""
+    constants = {
+        "n_embd": 16,
+        "n_head": 4,
+        "n_layer": 1,
+        "block_size": 16,
+        "init_std": 0.08,
+        "learning_rate": 0.01,
+        "beta1": 0.85,
+        "beta2": 0.99,
+        "eps_adam": 1e-8,
+        "num_steps": 1000,
+        "temperature": 0.5,
+        "num_samples": 20,
+        "seed": 42,
+        "prompt": "",
+    }
+    assert dataclasses.asdict(Config()) == constants
+
+
 @pytest.fixture
 def runs(monkeypatch):
     """What main() has called run() with."""
