@@ -1,9 +1,11 @@
 """Fixtures, and the order of the tests: those marked slow, whole runs and documents, come last."""
 
 import contextlib
+import gc
 import os
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -37,6 +39,15 @@ def ordinary_environment(monkeypatch):
     """No variable of Python's own reaches the processes that a test starts."""
     for name in VARIABLES_OF_PYTHON:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def collector_as_in_the_command():
+    """CPython's cyclic collector is off while a test runs: it takes a fifth of the time."""
+    if sys.implementation.name == "cpython":
+        gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture
