@@ -138,7 +138,7 @@ def dot(a, b):
     total = 0.0
     for x, y in zip(a_data, b_data):  # not sum(): it rounds differently from Python 3.12 on
         total += x * y
-    return Value(total, [*a, *b], b_data + a_data)  # d(total)/da is b, d(total)/db is a
+    return Value(total, [*a, *b], [*b_data, *a_data])  # d(total)/da is b, d(total)/db is a
 
 
 # ---- Settings ------------------------------------------------------------------------------------
@@ -298,8 +298,8 @@ def train(docs, tokenizer, state_dict, config):
         loss.backward()
 
         # Adam (Kingma and Ba, 2014) walks downhill: it moves each weight against its mean gradient.
-        # Divided by the root of the mean square, a small gradient moves its weight as far as a big
-        # one. Both means began at 0 and are too small at first: the corrections make up for that.
+        # It divides by the gradient's usual size, the root of its mean square, so that weights with
+        # small gradients move, too. Both means began at 0, and at first the corrections raise them.
         lr_t = config.learning_rate * (1 - step / config.num_steps)  # linear decay
         correction1, correction2 = 1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1)
         for i, p in enumerate(params):
