@@ -34,7 +34,7 @@ class Tokenizer:
         self.vocab_size = len(self.uchars) + 1
 
     def encode(self, doc):
-        """The token ids of doc, between two bos. Raises KeyError for a character without one."""
+        """The token ids of doc, between two bos. Raises KeyError for an unknown character."""
         return [self.bos] + [self.char_to_id[ch] for ch in doc] + [self.bos]
 
     def decode(self, tokens):
@@ -55,7 +55,7 @@ class Value:
         self.children = children  # what it was computed from; a leaf, such as a weight, has none
         self.local_grads = local_grads  # the slope for each of them: d(self)/d(child)
 
-    # Operations, each with its derivatives. A plain number on the right is a constant without one.
+    # Operations, each with its derivatives. A plain number is a constant, and gets no gradient.
 
     def __add__(self, other):
         if isinstance(other, Value):
@@ -90,7 +90,7 @@ class Value:
             return Value(0.0)  # a constant: the slope is 0, and nothing flows back
         return Value(self.data, (self,), (1.0,))
 
-    # Operations that follow from these (for 2 - x, Python calls x.__rsub__(2)), and a text to show.
+    # Operations that follow from these (for 2 - x, Python calls x.__rsub__(2)), and __repr__.
 
     # fmt: off
     def __radd__(self, other): return self + other
@@ -103,7 +103,7 @@ class Value:
     # fmt: on
 
     def backward(self):
-        """Computes grad = d(self)/d(node) for all nodes below. In leaves it adds to their grad."""
+        """Computes grad = d(self)/d(node) for each node it depends on. In leaves, grads add up."""
         # 1) List the inner nodes, each after its children. A stack, since recursion has a limit.
         order = []
         stack = [(self, False)] if self.children else []
@@ -131,7 +131,7 @@ class Value:
 
 
 def dot(a, b):
-    """The dot product of a (n,) and b (n,). One node, not about 2n: the file's one shortcut."""
+    """The dot product of a (n,) and b (n,), as one node. * and + would take about 2n: slower."""
     if len(a) != len(b):
         raise ValueError(f"dot product of {len(a)} and {len(b)} numbers")
     a_data, b_data = [x.data for x in a], [x.data for x in b]
@@ -179,7 +179,7 @@ def init_state_dict(config, vocab_size):
 
     state_dict = {"wte": matrix(vocab_size, n_embd)}  # token embeddings: a row per token
     state_dict["wpe"] = matrix(config.block_size, n_embd)  # position embeddings: one per position
-    state_dict["lm_head"] = matrix(vocab_size, n_embd)  # language model head: back to tokens
+    state_dict["lm_head"] = matrix(vocab_size, n_embd)  # language model head: scores each token
     for li in range(config.n_layer):
         state_dict[f"layer{li}.attn_wq"] = matrix(n_embd, n_embd)  # query
         state_dict[f"layer{li}.attn_wk"] = matrix(n_embd, n_embd)  # key
