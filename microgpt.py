@@ -237,7 +237,7 @@ def attention(x, li, keys, values, state_dict, config):
         head = slice(h * head_dim, (h + 1) * head_dim)  # this head's part of each vector
         q_h = q[head]  # (head_dim,)
         k_h = [key[head] for key in keys]  # (tokens so far, head_dim)
-        v_h = [value[head] for value in values]  # the same; zip(*v_h) has its columns
+        v_h = [value[head] for value in values]  # (tokens so far, head_dim), with columns zip(*v_h)
 
         # How well does each key fit the query? The root keeps wide heads from having large scores.
         attn_logits = [dot(q_h, key) / head_dim**0.5 for key in k_h]
@@ -368,15 +368,15 @@ def settings_table(c):
         "n_layer": ("number of layers, at least 0", c.n_layer >= 0),
         "block_size": ("how many tokens are read at most, at least 1", c.block_size >= 1),
         "init_std": ("deviation of the initial weights, 0 to 1e308", 0 <= c.init_std <= 1e308),
-        "learning_rate": ("of the first step, 0 to 1e308; decays", 0 <= c.learning_rate <= 1e308),
+        "learning_rate": ("rate of the first step, 0 to 1e308", 0 <= c.learning_rate <= 1e308),
         "beta1": ("Adam: share of the mean gradient kept, 0 to below 1", 0 <= c.beta1 < 1),
         "beta2": ("Adam: share of the mean square kept, 0 to below 1", 0 <= c.beta2 < 1),
         "eps_adam": ("Adam: keeps the divisor above 0, up to 1e308", 0 < c.eps_adam <= 1e308),
         "num_steps": ("number of training steps, at least 0", c.num_steps >= 0),
-        "temperature": ("low: predictable; high: varied", 1e-300 <= c.temperature <= 1e308),
+        "temperature": ("1e-300 to 1e308; high: varied", 1e-300 <= c.temperature <= 1e308),
         "num_samples": ("number of samples after training, at least 0", c.num_samples >= 0),
         "seed": ("seed of the random numbers", True),
-        "prompt": ("starts each sample; shorter than block_size", len(c.prompt) < c.block_size),
+        "prompt": (f"a start for samples, below {c.block_size} long", len(c.prompt) < c.block_size),
     }
 
 
@@ -426,7 +426,7 @@ def cli():
     import signal
     import sys
 
-    # Dies of Ctrl-C itself, so that a shell's loop around it ends too; leaves it alone if ignored.
+    # Ctrl-C kills the process, so that a shell's loop ends with it, unless SIGINT was ignored.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if hasattr(signal, "SIGPIPE"):  # `| head` ends this without a word (Windows has no SIGPIPE)

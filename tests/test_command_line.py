@@ -237,7 +237,11 @@ WRONG_SETTINGS = {
     "--n-head=3": "n_head can't be 3: number of attention heads; must divide n_embd (16)",
     "--n-embd=15": "n_head can't be 4: number of attention heads; must divide n_embd (15)",
     "--beta1=1": "beta1 can't be 1.0: Adam: share of the mean gradient kept, 0 to below 1",
-    "--temperature=0": "temperature can't be 0.0: low: predictable; high: varied",
+    "--temperature=0": "temperature can't be 0.0: 1e-300 to 1e308; high: varied",
+    "--learning-rate=-1": "learning_rate can't be -1.0: rate of the first step, 0 to 1e308",
+    "--prompt=annaannaannaanna": (
+        "prompt can't be 'annaannaannaanna': a start for samples, below 16 long"
+    ),
     "--prompt=!": "prompt has '!', a character that is in no document",
     "--seed=x": "argument --seed: invalid int value: 'x'",
     "--init-std": "argument --init-std: expected one argument",
