@@ -10,7 +10,9 @@ A port of microgpt.js by Xenova, itself a port of microgpt.py by Andrej Karpathy
 import math
 from dataclasses import dataclass, fields
 
-import random_compat as random  # Python's random, with the same draws in every version
+# With `import random` here, this file runs alone and prints the same in Python 3.9 to 3.13. But
+# Python promises that for random() only: random_compat keeps the other draws as they are, too.
+import random_compat as random
 
 # ---- Dataset: one document per line --------------------------------------------------------------
 
@@ -111,8 +113,8 @@ class Value:
             node, children_listed = stack.pop()
             if children_listed:
                 order.append(node)
-            elif node.grad is not None:
-                node.grad = None  # forgets what an earlier call left, and marks it as visited
+            elif node.grad is not None:  # not visited yet
+                node.grad = None  # the mark of a visited node: a set of them would be slower
                 stack.append((node, True))  # comes up again when its children are listed
                 for child in node.children:
                     if child.children and child.grad is not None:
@@ -131,7 +133,7 @@ class Value:
 
 
 def dot(a, b):
-    """The dot product of a (n,) and b (n,), as one node. * and + would take about 2n: slower."""
+    """The dot product of a (n,) and b (n,) as one node, for speed: * and + would make about 2n."""
     if len(a) != len(b):
         raise ValueError(f"dot product of {len(a)} and {len(b)} numbers")
     a_data, b_data = [x.data for x in a], [x.data for x in b]
@@ -237,7 +239,7 @@ def attention(x, li, keys, values, state_dict, config):
         head = slice(h * head_dim, (h + 1) * head_dim)  # this head's part of each vector
         q_h = q[head]  # (head_dim,)
         k_h = [key[head] for key in keys]  # (tokens so far, head_dim)
-        v_h = [value[head] for value in values]  # (tokens so far, head_dim), with columns zip(*v_h)
+        v_h = [value[head] for value in values]  # (tokens so far, head_dim); zip(*v_h): its columns
 
         # How well does each key fit the query? The root keeps wide heads from having large scores.
         attn_logits = [dot(q_h, key) / head_dim**0.5 for key in k_h]
@@ -259,7 +261,7 @@ def gpt(token_id, pos_id, keys, values, state_dict, config):
     keys[li] and values[li] remember the tokens so far. Gradients flow back through both."""
     tok_emb = state_dict["wte"][token_id]  # (n_embd,): which token it is
     pos_emb = state_dict["wpe"][pos_id]  # (n_embd,): where it stands
-    x = rmsnorm(add(tok_emb, pos_emb))  # (n_embd,); layers add to it, so it starts at size 1
+    x = rmsnorm(add(tok_emb, pos_emb))  # (n_embd,), scaled to size 1; the layers add to it
     for li in range(config.n_layer):  # each block adds to x: a residual connection
         x = add(x, attention(rmsnorm(x), li, keys[li], values[li], state_dict, config))
         x = add(x, mlp(rmsnorm(x), li, state_dict))

@@ -59,6 +59,7 @@ def prompt(monkeypatch):
     """A fresh prompt in the project's folder. What is replaced in microgpt is put back."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(microgpt, "attention", microgpt.attention)
+    monkeypatch.setattr(microgpt, "softmax", microgpt.softmax)
     return Prompt()
 
 
