@@ -10,9 +10,7 @@ A port of microgpt.js by Xenova, itself a port of microgpt.py by Andrej Karpathy
 import math
 from dataclasses import dataclass, fields
 
-# With `import random` here, this file runs alone and prints the same in Python 3.9 to 3.13. But
-# Python promises that for random() only: random_compat keeps the other draws as they are, too.
-import random_compat as random
+import random_compat as random  # Python's random, but the same in every version
 
 # ---- Dataset: one document per line --------------------------------------------------------------
 
@@ -47,7 +45,7 @@ class Tokenizer:
 
 
 class Value:
-    """A number that remembers what it was computed from, and how fast it changes with that."""
+    """A number that remembers what it was computed from, and its slope for each of those."""
 
     __slots__ = ("data", "grad", "children", "local_grads")
 
@@ -75,12 +73,12 @@ class Value:
             return Value(quotient, (self, other), (1 / other.data, -quotient / other.data))
         return Value(self.data / other, (self,), (1 / other,))
 
-    def __pow__(self, exponent):  # by a plain number; math.pow, as ** may give complex numbers
+    def __pow__(self, exponent):  # a plain number
         slope = exponent * math.pow(self.data, exponent - 1) if exponent else 0.0
         return Value(math.pow(self.data, exponent), (self,), (slope,))
 
     def log(self):
-        if self.data == 0:  # its limit, where math.log raises an error: a loss can be infinite
+        if self.data == 0:  # the limit: math.log(0) would raise an error
             return Value(-math.inf, (self,), (math.inf,))
         return Value(math.log(self.data), (self,), (1 / self.data,))
 
@@ -106,30 +104,29 @@ class Value:
 
     def backward(self):
         """Computes grad = d(self)/d(node) for each node it depends on. In leaves, grads add up."""
-        # 1) List the inner nodes, each after its children. A stack, since recursion has a limit.
+        # 1) Forget old gradients, and list the inner nodes, each after its children.
         order = []
-        stack = [(self, False)] if self.children else []
+        stack = [(self, False)] if self.children else []  # not recursion: its depth has a limit
         while stack:
             node, children_listed = stack.pop()
             if children_listed:
                 order.append(node)
-            elif node.grad is not None:  # not visited yet
-                node.grad = None  # the mark of a visited node: a set of them would be slower
+            elif node.grad is not None:  # an old gradient: this node has not been visited yet
+                node.grad = None
                 stack.append((node, True))  # comes up again when its children are listed
                 for child in node.children:
                     if child.children and child.grad is not None:
                         stack.append((child, False))
 
-        # 2) Start their gradients at 0. Those of leaves, such as weights, add up over the calls.
+        # 2) Start new gradients at 0. Those of leaves, such as weights, add up over the calls.
         for node in order:
             node.grad = 0.0
 
         # 3) Pass gradients on to children, self first. At a node's turn, its own is complete.
         self.grad += 1.0  # d(self)/d(self)
         for node in reversed(order):
-            grad = node.grad
             for child, local_grad in zip(node.children, node.local_grads):
-                child.grad += local_grad * grad  # the chain rule, summed over all paths
+                child.grad += local_grad * node.grad  # the chain rule, summed over all paths
 
 
 def dot(a, b):
@@ -138,7 +135,7 @@ def dot(a, b):
         raise ValueError(f"dot product of {len(a)} and {len(b)} numbers")
     a_data, b_data = [x.data for x in a], [x.data for x in b]
     total = 0.0
-    for x, y in zip(a_data, b_data):  # not sum(): it rounds differently from Python 3.12 on
+    for x, y in zip(a_data, b_data):  # no sum(): its rounding depends on Python's version
         total += x * y
     return Value(total, [*a, *b], [*b_data, *a_data])  # d(total)/da is b, d(total)/db is a
 
@@ -239,12 +236,13 @@ def attention(x, li, keys, values, state_dict, config):
         head = slice(h * head_dim, (h + 1) * head_dim)  # this head's part of each vector
         q_h = q[head]  # (head_dim,)
         k_h = [key[head] for key in keys]  # (tokens so far, head_dim)
-        v_h = [value[head] for value in values]  # (tokens so far, head_dim); zip(*v_h): its columns
+        v_h = [value[head] for value in values]  # (tokens so far, head_dim)
 
-        # How well does each key fit the query? The root keeps wide heads from having large scores.
+        # How well does each key fit the query? Wide heads have larger dot products, and softmax
+        # would give nearly everything to the largest: the root undoes that.
         attn_logits = [dot(q_h, key) / head_dim**0.5 for key in k_h]
-        attn_weights = softmax(attn_logits)  # (tokens so far,): how much to take from each
-        x_attn += [dot(attn_weights, column) for column in zip(*v_h)]  # weighted mean of values
+        attn_weights = softmax(attn_logits)  # (tokens so far,): weights for a mean of the values
+        x_attn += [dot(attn_weights, [value[j] for value in v_h]) for j in range(head_dim)]
     return linear(x_attn, state_dict[f"layer{li}.attn_wo"])  # mixes what the heads have found
 
 
@@ -261,7 +259,7 @@ def gpt(token_id, pos_id, keys, values, state_dict, config):
     keys[li] and values[li] remember the tokens so far. Gradients flow back through both."""
     tok_emb = state_dict["wte"][token_id]  # (n_embd,): which token it is
     pos_emb = state_dict["wpe"][pos_id]  # (n_embd,): where it stands
-    x = rmsnorm(add(tok_emb, pos_emb))  # (n_embd,), scaled to size 1; the layers add to it
+    x = rmsnorm(add(tok_emb, pos_emb))  # (n_embd,), with mean square 1; the layers add to it
     for li in range(config.n_layer):  # each block adds to x: a residual connection
         x = add(x, attention(rmsnorm(x), li, keys[li], values[li], state_dict, config))
         x = add(x, mlp(rmsnorm(x), li, state_dict))
@@ -301,7 +299,7 @@ def train(docs, tokenizer, state_dict, config):
 
         # Adam (Kingma and Ba, 2014) walks downhill: it moves each weight against its mean gradient.
         # It divides by the gradient's usual size, the root of its mean square, so that weights with
-        # small gradients move, too. Both means began at 0, and at first the corrections raise them.
+        # small gradients move, too. Both means begin at 0, too small: the corrections mend that.
         lr_t = config.learning_rate * (1 - step / config.num_steps)  # linear decay
         correction1, correction2 = 1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1)
         for i, p in enumerate(params):

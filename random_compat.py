@@ -1,9 +1,9 @@
 """Python's random numbers, rewritten so that every version of Python draws the same.
 
 The documentation of `random` promises the same sequence for random() alone, not for gauss, shuffle
-and choices. They stand here as they are in CPython 3.11 to 3.13. The generator is the Mersenne
-Twister, MT19937 (Matsumoto and Nishimura, ACM TOMACS 8, 1998), seeded by its authors'
-init_by_array (2002).
+and choices. They stand here as they are in CPython 3.11 to 3.13: with `import random` in place of
+this file, microgpt.py prints the same there. The generator is the Mersenne Twister, MT19937
+(Matsumoto and Nishimura, ACM TOMACS 8, 1998), seeded by its authors' init_by_array (2002).
 """
 
 import math
