@@ -10,7 +10,7 @@ A port of microgpt.js by Xenova, itself a port of microgpt.py by Andrej Karpathy
 import math
 from dataclasses import dataclass, fields
 
-import random_compat as random  # Python's random, but the same in every version
+import random_compat as random  # read it as `import random`: the same in every version
 
 # ---- Dataset: one document per line --------------------------------------------------------------
 
@@ -130,7 +130,7 @@ class Value:
 
 
 def dot(a, b):
-    """The dot product of a (n,) and b (n,) as one node, for speed: * and + would make about 2n."""
+    """The dot product of a (n,) and b (n,) as one node, for speed: * and + make about 2n nodes."""
     if len(a) != len(b):
         raise ValueError(f"dot product of {len(a)} and {len(b)} numbers")
     a_data, b_data = [x.data for x in a], [x.data for x in b]
@@ -178,7 +178,7 @@ def init_state_dict(config, vocab_size):
 
     state_dict = {"wte": matrix(vocab_size, n_embd)}  # token embeddings: a row per token
     state_dict["wpe"] = matrix(config.block_size, n_embd)  # position embeddings: one per position
-    state_dict["lm_head"] = matrix(vocab_size, n_embd)  # language model head: scores each token
+    state_dict["lm_head"] = matrix(vocab_size, n_embd)  # language model head; GPT-2 takes wte again
     for li in range(config.n_layer):
         state_dict[f"layer{li}.attn_wq"] = matrix(n_embd, n_embd)  # query
         state_dict[f"layer{li}.attn_wk"] = matrix(n_embd, n_embd)  # key
@@ -260,7 +260,7 @@ def gpt(token_id, pos_id, keys, values, state_dict, config):
     tok_emb = state_dict["wte"][token_id]  # (n_embd,): which token it is
     pos_emb = state_dict["wpe"][pos_id]  # (n_embd,): where it stands
     x = rmsnorm(add(tok_emb, pos_emb))  # (n_embd,), with mean square 1; the layers add to it
-    for li in range(config.n_layer):  # each block adds to x: a residual connection
+    for li in range(config.n_layer):  # both add to x, so nothing is lost: residual connections
         x = add(x, attention(rmsnorm(x), li, keys[li], values[li], state_dict, config))
         x = add(x, mlp(rmsnorm(x), li, state_dict))
     return linear(x, state_dict["lm_head"])
@@ -277,7 +277,7 @@ def document_loss(tokens, state_dict, config):
         token_id, target_id = tokens[pos_id], tokens[pos_id + 1]
         logits = gpt(token_id, pos_id, keys, values, state_dict, config)
         probs = softmax(logits)
-        losses.append(-probs[target_id].log())  # 0 for a probability of 1, 0.69 for 1/2
+        losses.append(-probs[target_id].log())  # 0 for a probability of 1, 3.3 for 1/27
     return sum(losses) / len(losses)
 
 
