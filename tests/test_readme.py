@@ -125,16 +125,18 @@ def test_the_numbers_in_the_sentences():
     total = sum(counts.values())
     letters = -sum(n / total * math.log(n / total) for n in counts.values())
     losses = [float(line) for line in (GOLDEN / "default.losses.txt").read_text().split()]
+    shuffled, *_ = before_the_first_step()
+    read = sum(min(len(doc) + 1, 16) for doc in shuffled[:1000])
     for words in (
         f"**{math.log(27):.2f}** knows nothing",
-        f"**{letters:.2f}** has counted how often each letter occurs",
+        f"**{letters:.2f}** has counted letters",
         f"reaches **{sum(losses[900:]) / 100:.2f}**",
         f"cost log(8) = {math.log(8):.2f} each",
         f"is **{4 * math.log(8) / 9:.2f}**",
         f"That is 8 * 2.08 / 9 = {8 * math.log(8) / 9:.2f}",
         f"A score that is larger by 1 gets {math.e:.1f} times the share",
         f"{0.85 * 0.15 + 0.15:.4f} * g after two",
-        f"when the line ends: log(9) is {math.log(9):.2f}",
+        f"| text for training, in tokens | {read:,} |",
         f"{len(docs):,} given names",
         f"each of its {len(re.findall('[A-Za-z]+', zen()))} words is read seven times",
         f"in {len(list(GOLDEN.glob('*.stdout.txt')))} whole runs of `microgpt.js`",
@@ -152,7 +154,9 @@ def test_a_rate_of_0_3_diverges():
     """The first thing to try in the story ends as the story says."""
     done = run_program(INPUT, "--learning-rate=0.3")
     assert done.stderr.startswith(b"microgpt: error: loss is inf at step 13;")
-    assert "after 12 steps it is infinite" in WORDS
+    losses = [float(loss) for loss in re.findall(rb"loss (\d+\.\d+)", done.stdout)]
+    assert len(losses) == 12
+    assert f"jumps about, up to {max(losses):.0f}, and after 12 steps it is infinite" in WORDS
 
 
 def test_the_number_of_weights():
@@ -190,7 +194,7 @@ def experiments(tmp_path_factory):
 
 def test_the_experiments_edit_what_is_there(experiments):
     """Each edit finds its text in microgpt.py; one that finds nothing is refused."""
-    assert len(ROWS_OF_EXPERIMENTS) == 24
+    assert len(ROWS_OF_EXPERIMENTS) == 25
     for name in ("no_attention", "no_positions", "no_mlp", "no_relu", "no_residual"):
         old, _ = ast.literal_eval(experiments.paste(f"{name}\n"))
         assert old in PROGRAM.read_text(encoding="utf-8"), name
