@@ -24,8 +24,8 @@ REFUSED = {
     "block_size": [0],
     "init_std": [-0.1, NAN, INF, 10**400],
     "learning_rate": [-1e-9, NAN, INF, -INF, 10**400],
-    "beta1": [-0.1, 1.0, NAN],
-    "beta2": [-0.1, 1.0, INF, NAN],
+    "beta1": [-0.1, 1.0, 1.5, NAN],
+    "beta2": [-0.1, 1.0, 1.5, INF, NAN],
     "eps_adam": [0.0, -1e-8, NAN, INF],
     "num_steps": [-1],
     "temperature": [0.0, -0.5, NAN, 1e-310, INF],
@@ -78,6 +78,11 @@ def test_a_value_that_cannot_be_computed_with_is_refused(name, value):
 def test_a_value_at_the_edge_is_taken(name, value):
     """What can be computed is allowed."""
     assert getattr(Config(**{name: value}), name) == value
+
+
+def test_a_token_may_be_one_number():
+    """The smallest model has one head of one number."""
+    assert Config(n_embd=1, n_head=1).n_embd == 1
 
 
 @pytest.mark.parametrize("name, value", rows_of(WRONG_TYPE))

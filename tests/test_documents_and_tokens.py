@@ -108,6 +108,12 @@ def test_tokens_of_a_small_vocabulary():
     assert tokenizer.decode([4, 1, 0, 3, 4]) == "bad"
 
 
+def test_bos_is_known_by_its_number():
+    """decode() leaves it out wherever the number comes from, also in a large vocabulary."""
+    tokenizer = Tokenizer([chr(256 + i) for i in range(300)])
+    assert tokenizer.decode([int("300"), 7, int("300")]) == chr(256 + 7)
+
+
 def test_characters_are_in_the_order_of_code_points():
     """As in the original. JavaScript's order is that of UTF-16, which has emoji before U+FF41."""
     characters = ["\uff41", "\U0001f600", "a"]
