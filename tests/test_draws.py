@@ -161,6 +161,14 @@ def test_no_seed_means_a_new_sequence():
     assert random_compat.random() != first
 
 
+def test_no_seed_takes_as_much_randomness_as_the_state_holds(monkeypatch):
+    """624 words of 32 bits, as CPython takes from the system."""
+    asked = []
+    monkeypatch.setattr(os, "urandom", lambda size: asked.append(size) or bytes(size))
+    random_compat.Random()
+    assert asked == [624 * 4]
+
+
 def test_the_modules_functions_share_one_generator():
     """seed() is followed by all of them, and the standard library's generator is left alone."""
     stdlib.seed(11)
