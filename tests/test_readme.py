@@ -231,6 +231,14 @@ def test_the_losses_without_a_part_are_those_of_the_experiments(part):
     assert f"| {part} | {' | '.join(losses)} |" in README
 
 
+def test_the_losses_of_5000_names_are_those_of_the_experiments():
+    """A sentence in the story repeats two numbers of the table of experiments."""
+    found = dict(ROWS_OF_EXPERIMENTS)
+    whole = found['last("--num-steps", "5000")']
+    blind = found['last("--num-steps", "5000", edits=[no_attention])']
+    assert f"with 5000, the loss is {whole}, and {blind} without attention" in WORDS
+
+
 @asked
 def test_the_counts_of_memorised_names():
     """How many of 1000 names that it makes up stand in input.txt."""
