@@ -178,7 +178,7 @@ def init_state_dict(config, vocab_size):
 
     state_dict = {"wte": matrix(vocab_size, n_embd)}  # token embeddings: a row per token
     state_dict["wpe"] = matrix(config.block_size, n_embd)  # position embeddings: one per position
-    state_dict["lm_head"] = matrix(vocab_size, n_embd)  # language model head; GPT-2 takes wte again
+    state_dict["lm_head"] = matrix(vocab_size, n_embd)  # language model head; GPT-2 reuses wte here
     for li in range(config.n_layer):
         state_dict[f"layer{li}.attn_wq"] = matrix(n_embd, n_embd)  # query
         state_dict[f"layer{li}.attn_wk"] = matrix(n_embd, n_embd)  # key
@@ -215,7 +215,7 @@ def softmax(logits):
 
 
 def rmsnorm(x):
-    """Scales x (n,) so that the mean of its squares is about 1 (Zhang and Sennrich, 2019)."""
+    """Keeps x (n,) at one size: its squares get a mean of about 1 (Zhang and Sennrich, 2019)."""
     mean_square = dot(x, x) / len(x)
     scale = (mean_square + 1e-5) ** -0.5  # 1e-5: never a division by 0
     return [xi * scale for xi in x]
@@ -260,7 +260,7 @@ def gpt(token_id, pos_id, keys, values, state_dict, config):
     tok_emb = state_dict["wte"][token_id]  # (n_embd,): which token it is
     pos_emb = state_dict["wpe"][pos_id]  # (n_embd,): where it stands
     x = rmsnorm(add(tok_emb, pos_emb))  # (n_embd,), with mean square 1; the layers add to it
-    for li in range(config.n_layer):  # both add to x, so nothing is lost: residual connections
+    for li in range(config.n_layer):  # attention and mlp add to x: residual connections
         x = add(x, attention(rmsnorm(x), li, keys[li], values[li], state_dict, config))
         x = add(x, mlp(rmsnorm(x), li, state_dict))
     return linear(x, state_dict["lm_head"])
@@ -277,7 +277,7 @@ def document_loss(tokens, state_dict, config):
         token_id, target_id = tokens[pos_id], tokens[pos_id + 1]
         logits = gpt(token_id, pos_id, keys, values, state_dict, config)
         probs = softmax(logits)
-        losses.append(-probs[target_id].log())  # 0 for a probability of 1, 3.3 for 1/27
+        losses.append(-probs[target_id].log())  # 0 for a probability of 1, log(27) = 3.3 for 1/27
     return sum(losses) / len(losses)
 
 
