@@ -73,7 +73,7 @@ class Value:
             return Value(quotient, (self, other), (1 / other.data, -quotient / other.data))
         return Value(self.data / other, (self,), (1 / other,))
 
-    def __pow__(self, exponent):  # a plain number
+    def __pow__(self, exponent):  # exponent is a plain number
         slope = exponent * math.pow(self.data, exponent - 1) if exponent else 0.0
         return Value(math.pow(self.data, exponent), (self,), (slope,))
 
@@ -259,7 +259,7 @@ def gpt(token_id, pos_id, keys, values, state_dict, config):
     keys[li] and values[li] remember the tokens so far. Gradients flow back through both."""
     tok_emb = state_dict["wte"][token_id]  # (n_embd,): which token it is
     pos_emb = state_dict["wpe"][pos_id]  # (n_embd,): where it stands
-    x = rmsnorm(add(tok_emb, pos_emb))  # (n_embd,), with mean square 1; the layers add to it
+    x = rmsnorm(add(tok_emb, pos_emb))  # (n_embd,), mean square about 1; the layers add to it
     for li in range(config.n_layer):  # attention and mlp add to x: residual connections
         x = add(x, attention(rmsnorm(x), li, keys[li], values[li], state_dict, config))
         x = add(x, mlp(rmsnorm(x), li, state_dict))
@@ -299,7 +299,7 @@ def train(docs, tokenizer, state_dict, config):
 
         # Adam (Kingma and Ba, 2014) walks downhill: it moves each weight against its mean gradient.
         # It divides by the gradient's usual size, the root of its mean square, so that weights with
-        # small gradients move, too. Both means begin at 0, too small: the corrections mend that.
+        # small gradients move, too. Both means begin at 0: the corrections make up for that.
         lr_t = config.learning_rate * (1 - step / config.num_steps)  # linear decay
         correction1, correction2 = 1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1)
         for i, p in enumerate(params):

@@ -231,12 +231,17 @@ def test_the_losses_without_a_part_are_those_of_the_experiments(part):
     assert f"| {part} | {' | '.join(losses)} |" in README
 
 
-def test_the_losses_of_5000_names_are_those_of_the_experiments():
-    """A sentence in the story repeats two numbers of the table of experiments."""
+def test_the_losses_in_sentences_are_those_of_the_experiments():
+    """The story repeats numbers of the table of experiments."""
     found = dict(ROWS_OF_EXPERIMENTS)
     whole = found['last("--num-steps", "5000")']
     blind = found['last("--num-steps", "5000", edits=[no_attention])']
     assert f"with 5000, the loss is {whole}, and {blind} without attention" in WORDS
+    last_letter = found["last(edits=[no_attention, no_positions])"]
+    assert f"all that is left is the last letter, and the loss is {last_letter}," in WORDS
+    end = found['last("--seed", "1")']
+    luck = float(found["last()"]) - float(end)
+    assert f"the end is {end}: luck is worth about {luck:.2f}" in WORDS
 
 
 @asked
