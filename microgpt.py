@@ -1,16 +1,23 @@
-"""A whole GPT in plain Python: it reads the lines of a text file, and learns to write new ones.
+"""A whole GPT in plain Python: it learns from the lines of a text file, and then writes new ones.
 
-Nothing is hidden in a library. Large models have more of everything and compute it faster, but the
-ideas are these. Read the file from top to bottom, up to run(), which puts it all together. Comments
-give shapes: (n,) is a list of n numbers, and (r, c) is a list of r rows with c numbers each.
+There is no magic in it, only arithmetic and the chain rule, and all of that is in this file. What
+large models add is size and speed.
+
+Read from top to bottom: text, tokens, autograd, weights, model, training and sampling, and at the
+end run(), which puts them together. Comments give shapes: (n,) is a list of n numbers, and (r, c)
+is a list of r rows with c numbers each.
 
 A port of microgpt.js by Xenova, itself a port of microgpt.py by Andrej Karpathy.
 """
 
+import argparse
+import gc
 import math
-from dataclasses import dataclass, fields
+import signal
+import sys
+from dataclasses import dataclass, field, fields
 
-import random_compat as random  # read it as `import random`: the same in every version
+import random_compat as random  # Python's random, written out: the same draws in every version
 
 # ---- Dataset: one document per line --------------------------------------------------------------
 
@@ -38,6 +45,7 @@ class Tokenizer:
         return [self.bos] + [self.char_to_id[ch] for ch in doc] + [self.bos]
 
     def decode(self, tokens):
+        """The text of these token ids, without bos."""
         return "".join(self.uchars[token_id] for token_id in tokens if token_id != self.bos)
 
 
@@ -45,7 +53,10 @@ class Tokenizer:
 
 
 class Value:
-    """A number that remembers what it was computed from, and its slope for each of those."""
+    """A number that remembers what it was computed from, and its derivative for each of those.
+
+    After x = Value(3.0), y = x * x and y.backward(), dy/dx is in x.grad: 6.0. All derivatives are
+    checked against finite differences in tests/test_gradients.py."""
 
     __slots__ = ("data", "grad", "children", "local_grads")
 
@@ -53,7 +64,7 @@ class Value:
         self.data = data
         self.grad = 0.0  # d(loss)/d(self), once loss.backward() has run
         self.children = children  # what it was computed from; a leaf, such as a weight, has none
-        self.local_grads = local_grads  # the slope for each of them: d(self)/d(child)
+        self.local_grads = local_grads  # the derivative for each: d(self)/d(child)
 
     # Operations, each with its derivatives. A plain number is a constant, and gets no gradient.
 
@@ -69,70 +80,88 @@ class Value:
 
     def __truediv__(self, other):
         if isinstance(other, Value):
-            quotient = self.data / other.data
+            quotient = self.data / other.data  # d(a / b)/da = 1 / b, d(a / b)/db = -a / b**2
             return Value(quotient, (self, other), (1 / other.data, -quotient / other.data))
         return Value(self.data / other, (self,), (1 / other,))
 
-    def __pow__(self, exponent):  # exponent is a plain number
-        slope = exponent * math.pow(self.data, exponent - 1) if exponent else 0.0
-        return Value(math.pow(self.data, exponent), (self,), (slope,))
+    def __pow__(self, exponent):  # exponent is a plain number; ** could give a complex one
+        derivative = exponent * math.pow(self.data, exponent - 1)
+        return Value(math.pow(self.data, exponent), (self,), (derivative,))
 
     def log(self):
-        if self.data == 0:  # the limit: math.log(0) would raise an error
-            return Value(-math.inf, (self,), (math.inf,))
+        if self.data == 0:
+            return Value(-math.inf, (self,), (math.inf,))  # the limit: math.log(0) is an error
         return Value(math.log(self.data), (self,), (1 / self.data,))
 
     def exp(self):
-        return Value(math.exp(self.data), (self,), (math.exp(self.data),))
+        result = math.exp(self.data)  # its own derivative
+        return Value(result, (self,), (result,))
 
     def relu(self):
         if self.data <= 0:
-            return Value(0.0)  # a constant: the slope is 0, and nothing flows back
+            return Value(0.0)  # a constant: the derivative is 0, and nothing flows back
         return Value(self.data, (self,), (1.0,))
 
-    # Operations that follow from these (for 2 - x, Python calls x.__rsub__(2)), and __repr__.
+    # Operations that follow from these. For 2 - x, Python calls x.__rsub__(2).
 
-    # fmt: off
-    def __radd__(self, other): return self + other
-    def __rmul__(self, other): return self * other
-    def __neg__(self): return self * -1.0
-    def __sub__(self, other): return self + -other
-    def __rsub__(self, other): return -self + other
-    def __rtruediv__(self, other): return Value(other) / self
-    def __repr__(self): return f"Value(data={self.data}, grad={self.grad})"
-    # fmt: on
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __neg__(self):
+        return self * -1.0
+
+    def __sub__(self, other):
+        return self + -other
+
+    def __rsub__(self, other):
+        return -self + other
+
+    def __rtruediv__(self, other):
+        return Value(other) / self
+
+    def __repr__(self):
+        return f"Value(data={self.data}, grad={self.grad})"
 
     def backward(self):
-        """Computes grad = d(self)/d(node) for each node it depends on. In leaves, grads add up."""
-        # 1) Forget old gradients, and list the inner nodes, each after its children.
-        order = []
-        stack = [(self, False)] if self.children else []  # not recursion: its depth has a limit
-        while stack:
-            node, children_listed = stack.pop()
-            if children_listed:
-                order.append(node)
-            elif node.grad is not None:  # an old gradient: this node has not been visited yet
-                node.grad = None
-                stack.append((node, True))  # comes up again when its children are listed
-                for child in node.children:
-                    if child.children and child.grad is not None:
-                        stack.append((child, False))
-
-        # 2) Start new gradients at 0. Those of leaves, such as weights, add up over the calls.
+        """Adds d(self)/d(leaf) to the grad of each leaf, so that the grads of two calls add up."""
+        order = topological_order(self)
         for node in order:
-            node.grad = 0.0
-
-        # 3) Pass gradients on to children, self first. At a node's turn, its own is complete.
+            node.grad = 0.0  # inner nodes start again from 0
         self.grad += 1.0  # d(self)/d(self)
+
         for node in reversed(order):
+            # Everything that was computed from this node has had its turn, so its grad is complete.
+            grad = node.grad
             for child, local_grad in zip(node.children, node.local_grads):
-                child.grad += local_grad * node.grad  # the chain rule, summed over all paths
+                child.grad += local_grad * grad  # the chain rule, summed over all paths
+
+
+def topological_order(root):
+    """root and the inner nodes that it was computed from, each after its children."""
+    # Depth first, with a stack: sum() of 1000 terms is a graph 1000 nodes deep, and recursion would
+    # reach Python's limit. The first turn of a node puts its children on top of it, the second one
+    # comes when they are listed, and lists it.
+    order, visited = [], set()
+    stack = [(root, False)] if root.children else []
+    while stack:
+        node, second_turn = stack.pop()
+        if second_turn:
+            order.append(node)
+        elif node not in visited:
+            visited.add(node)
+            stack.append((node, True))
+            for child in node.children:
+                if child.children and child not in visited:  # leaves have nothing to pass on
+                    stack.append((child, False))
+    return order
 
 
 def dot(a, b):
-    """The dot product of a (n,) and b (n,) as one node, for speed: * and + make about 2n nodes."""
-    if len(a) != len(b):
-        raise ValueError(f"dot product of {len(a)} and {len(b)} numbers")
+    """The dot product of a (n,) and b (n,) as one node.
+
+    sum(x * y for x, y in zip(a, b)) has the same value and the same gradients, but makes about 2n
+    nodes. This is efficiency, not algorithm."""
+    assert len(a) == len(b), f"dot product of {len(a)} and {len(b)} numbers"
     a_data, b_data = [x.data for x in a], [x.data for x in b]
     total = 0.0
     for x, y in zip(a_data, b_data):  # no sum(): its rounding depends on Python's version
@@ -143,27 +172,45 @@ def dot(a, b):
 # ---- Settings ------------------------------------------------------------------------------------
 
 
+def setting(default, about, least=0):
+    """A field of Config: its default, what it is (--help says the same), and its least value."""
+    return field(default=default, metadata={"about": about, "least": least})
+
+
 @dataclass(frozen=True)
 class Config:
     """All that can be chosen, as in Config(n_layer=2). Raises ValueError for impossible values."""
 
-    n_embd: int = 16  # embedding dimension: how many numbers stand for a token
-    n_head: int = 4  # number of attention heads; must divide n_embd
-    n_layer: int = 1  # number of layers
-    block_size: int = 16  # how many tokens are read; longer documents are cut off
-    init_std: float = 0.08  # standard deviation of the initial weights
-    learning_rate: float = 0.01  # of the first step; decays linearly to 0
-    beta1: float = 0.85  # Adam: how much of the mean gradient is kept in each step
-    beta2: float = 0.99  # Adam: how much of the mean square is kept in each step
-    eps_adam: float = 1e-8  # Adam: keeps the divisor above 0
-    num_steps: int = 1000  # number of training steps, one document each
-    temperature: float = 0.5  # low: predictable samples; high: varied ones
-    num_samples: int = 20  # number of samples to draw after training
-    seed: int = 42  # of the random numbers
-    prompt: str = ""  # text that each sample begins with
+    n_embd: int = setting(16, "embedding dimension: how many numbers stand for a token", least=1)
+    n_head: int = setting(4, "number of attention heads; must divide n_embd", least=1)
+    n_layer: int = setting(1, "number of layers, each an attention and an MLP")
+    block_size: int = setting(16, "how many tokens are read; longer documents are cut", least=1)
+    init_std: float = setting(0.08, "standard deviation of the initial weights")
+    learning_rate: float = setting(0.01, "how far a weight moves in the first step; decays to 0")
+    beta1: float = setting(0.85, "Adam: how much of the mean gradient is kept in each step")
+    beta2: float = setting(0.99, "Adam: how much of the mean square is kept in each step")
+    eps_adam: float = setting(1e-8, "Adam: keeps the divisor above 0")
+    num_steps: int = setting(1000, "number of training steps, one document each")
+    temperature: float = setting(0.5, "of the samples: predictable if low, varied if high")
+    num_samples: int = setting(20, "number of samples to draw after training")
+    seed: int = setting(42, "seed of the random numbers", least=None)
+    prompt: str = setting("", "text that each sample begins with", least=None)
 
     def __post_init__(self):
-        check_settings(self)  # in the last chapter
+        for f in fields(self):
+            value, least = getattr(self, f.name), f.metadata["least"]
+            if not isinstance(value, (f.type, int)):  # an int will do as a float
+                raise ValueError(f"{f.name} must be of type {f.type.__name__}, not {value!r}")
+            if least is not None and not least <= value < math.inf:
+                raise ValueError(f"{f.name} must be finite and at least {least}, not {value}")
+        if self.temperature == 0 or self.eps_adam == 0:
+            raise ValueError("temperature and eps_adam must be above 0")
+        if self.beta1 >= 1 or self.beta2 >= 1:
+            raise ValueError("beta1 and beta2 must be below 1")
+        if self.n_embd % self.n_head > 0:
+            raise ValueError(f"n_head ({self.n_head}) must divide n_embd ({self.n_embd})")
+        if len(self.prompt) >= self.block_size:
+            raise ValueError(f"prompt must be shorter than block_size, which is {self.block_size}")
 
 
 # ---- Parameters: what the model knows, random at first -------------------------------------------
@@ -185,12 +232,18 @@ def init_state_dict(config, vocab_size):
         state_dict[f"layer{li}.attn_wv"] = matrix(n_embd, n_embd)  # value
         state_dict[f"layer{li}.attn_wo"] = matrix(n_embd, n_embd)  # output
         state_dict[f"layer{li}.mlp_fc1"] = matrix(4 * n_embd, n_embd)  # fully connected: wider
-        state_dict[f"layer{li}.mlp_fc2"] = matrix(n_embd, 4 * n_embd)  # and back
+        state_dict[f"layer{li}.mlp_fc2"] = matrix(n_embd, 4 * n_embd)  # and back to n_embd
     return state_dict
 
 
+def parameters(state_dict):
+    """All weights as one list, in the order of their matrices."""
+    return [p for matrix in state_dict.values() for row in matrix for p in row]
+
+
 # ---- Model: GPT-2 (Radford et al., 2019), simplified ---------------------------------------------
-# RMSNorm for LayerNorm, one more after the embeddings, none at the end; ReLU for GELU; no biases.
+# It has RMSNorm in place of LayerNorm, with one after the embeddings and none at the end, ReLU in
+# place of GELU, and no biases.
 
 
 def linear(x, w):
@@ -200,29 +253,31 @@ def linear(x, w):
 
 def add(a, b):
     """The sum of the vectors a (n,) and b (n,)."""
-    if len(a) != len(b):
-        raise ValueError(f"sum of {len(a)} and {len(b)} numbers")
+    assert len(a) == len(b), f"sum of {len(a)} and {len(b)} numbers"
     return [x + y for x, y in zip(a, b)]
 
 
 def softmax(logits):
-    """Turns scores (n,) into probabilities (n,): at least 0, adding up to 1."""
-    # Subtracting the largest changes no probability, but keeps exp from overflowing.
+    """Turns scores (n,) into probabilities (n,): at least 0, adding up to 1.
+
+    Raises FloatingPointError where they would be nan, since a score is infinite or nan itself."""
     max_val = max(logit.data for logit in logits)
-    exps = [(logit - max_val).exp() for logit in logits]
+    exps = [(logit - max_val).exp() for logit in logits]  # the shift cancels; exp can't overflow
     total = sum(exps)
+    if math.isnan(total.data):
+        raise FloatingPointError("a score is infinite or nan")
     return [e / total for e in exps]
 
 
 def rmsnorm(x):
-    """Keeps x (n,) at one size: its squares get a mean of about 1 (Zhang and Sennrich, 2019)."""
+    """Scales x (n,) so that the mean of its squares is about 1 (Zhang and Sennrich, 2019)."""
     mean_square = dot(x, x) / len(x)
     scale = (mean_square + 1e-5) ** -0.5  # 1e-5: never a division by 0
     return [xi * scale for xi in x]
 
 
 def attention(x, li, keys, values, state_dict, config):
-    """Looks back: returns (n_embd,), a mixture of the values of the tokens so far.
+    """Looks back at the tokens so far, and returns a mixture (n_embd,) of their values.
 
     Appends to keys and values. No mask is needed, since the future has not been read yet."""
     q = linear(x, state_dict[f"layer{li}.attn_wq"])  # query: what this token looks for
@@ -238,11 +293,13 @@ def attention(x, li, keys, values, state_dict, config):
         k_h = [key[head] for key in keys]  # (tokens so far, head_dim)
         v_h = [value[head] for value in values]  # (tokens so far, head_dim)
 
-        # How well does each key fit the query? Wide heads have larger dot products, and softmax
-        # would give nearly everything to the largest: the root undoes that.
-        attn_logits = [dot(q_h, key) / head_dim**0.5 for key in k_h]
+        # How well does each key fit the query? A sum of head_dim random terms of size 1 has a size
+        # of about the square root of head_dim. Dividing by that root keeps scores near 1 in a head
+        # of any width. With large scores, softmax would give nearly all to a single key.
+        attn_logits = [score / head_dim**0.5 for score in linear(q_h, k_h)]
         attn_weights = softmax(attn_logits)  # (tokens so far,): weights for a mean of the values
-        x_attn += [dot(attn_weights, [value[j] for value in v_h]) for j in range(head_dim)]
+        columns = list(zip(*v_h))  # (head_dim, tokens so far): v_h transposed
+        x_attn += linear(attn_weights, columns)  # (head_dim,): the mean of each column
     return linear(x_attn, state_dict[f"layer{li}.attn_wo"])  # mixes what the heads have found
 
 
@@ -259,11 +316,18 @@ def gpt(token_id, pos_id, keys, values, state_dict, config):
     keys[li] and values[li] remember the tokens so far. Gradients flow back through both."""
     tok_emb = state_dict["wte"][token_id]  # (n_embd,): which token it is
     pos_emb = state_dict["wpe"][pos_id]  # (n_embd,): where it stands
-    x = rmsnorm(add(tok_emb, pos_emb))  # (n_embd,), mean square about 1; the layers add to it
-    for li in range(config.n_layer):  # attention and mlp add to x: residual connections
+    x = rmsnorm(add(tok_emb, pos_emb))  # (n_embd,), mean square about 1
+    for li in range(config.n_layer):
+        # Residual connections: each part adds to x and replaces nothing. So what x held is not
+        # lost, and gradients have a direct way back through the sums.
         x = add(x, attention(rmsnorm(x), li, keys[li], values[li], state_dict, config))
         x = add(x, mlp(rmsnorm(x), li, state_dict))
     return linear(x, state_dict["lm_head"])
+
+
+def empty_cache(config):
+    """keys and values before the first token: an empty list for each layer."""
+    return [[] for _ in range(config.n_layer)], [[] for _ in range(config.n_layer)]
 
 
 # ---- Training: a loss, and Adam, which lowers it -------------------------------------------------
@@ -271,30 +335,28 @@ def gpt(token_id, pos_id, keys, values, state_dict, config):
 
 def document_loss(tokens, state_dict, config):
     """The mean of -log(probability of the next token) over the first block_size tokens."""
-    keys, values = [[] for _ in range(config.n_layer)], [[] for _ in range(config.n_layer)]
+    keys, values = empty_cache(config)
     losses = []
     for pos_id in range(min(config.block_size, len(tokens) - 1)):
         token_id, target_id = tokens[pos_id], tokens[pos_id + 1]
         logits = gpt(token_id, pos_id, keys, values, state_dict, config)
         probs = softmax(logits)
-        losses.append(-probs[target_id].log())  # 0 for a probability of 1, log(27) = 3.3 for 1/27
+        losses.append(-probs[target_id].log())  # 0 when certain; 3.3 for a blind guess among 27
     return sum(losses) / len(losses)
 
 
 def train(docs, tokenizer, state_dict, config):
-    """Yields (step, loss) after each step of training: without a loop over it, nothing happens.
+    """A generator that takes a step of training at each turn of a loop, and yields (step, loss).
 
-    Changes the weights in place. Raises FloatingPointError if the loss is inf or nan."""
-    params = [p for matrix in state_dict.values() for row in matrix for p in row]
+    Changes the weights in place."""
+    params = parameters(state_dict)
     m_buf = [0.0] * len(params)  # Adam's memory: a running mean of each gradient
     v_buf = [0.0] * len(params)  # and a running mean of its square
     beta1, beta2, eps_adam = config.beta1, config.beta2, config.eps_adam
     for step in range(config.num_steps):
         loss = document_loss(tokenizer.encode(docs[step % len(docs)]), state_dict, config)
-        if not math.isfinite(loss.data):
-            raise FloatingPointError(f"loss is {loss.data} at step {step + 1}")
         for p in params:
-            p.grad = 0.0  # backward adds to it
+            p.grad = 0.0  # since backward adds to it
         loss.backward()
 
         # Adam (Kingma and Ba, 2014) walks downhill: it moves each weight against its mean gradient.
@@ -310,6 +372,7 @@ def train(docs, tokenizer, state_dict, config):
             v_hat = v_buf[i] / correction2
             p.data -= lr_t * m_hat / (math.sqrt(v_hat) + eps_adam)
         yield step + 1, loss.data
+        del loss  # frees the graph before the next one is built
 
 
 # ---- Sampling: may the model babble back to us ---------------------------------------------------
@@ -317,37 +380,46 @@ def train(docs, tokenizer, state_dict, config):
 
 def sample(tokenizer, state_dict, config):
     """A new document: the prompt, continued token by token until bos or block_size."""
-    keys, values = [[] for _ in range(config.n_layer)], [[] for _ in range(config.n_layer)]
+    keys, values = empty_cache(config)
     tokens = tokenizer.encode(config.prompt)[:-1]  # bos and the prompt
-    for pos_id, token_id in enumerate(tokens[:-1]):  # read the prompt, but for its last token
-        gpt(token_id, pos_id, keys, values, state_dict, config)
+    for pos_id in range(config.block_size):
+        logits = gpt(tokens[pos_id], pos_id, keys, values, state_dict, config)
+        if pos_id + 1 < len(tokens):
+            continue  # still reading the prompt: the next token is known
 
-    for pos_id in range(len(tokens) - 1, config.block_size):  # read one token, draw the next
-        logits = gpt(tokens[-1], pos_id, keys, values, state_dict, config)
-        probs = [p.data for p in softmax([logit / config.temperature for logit in logits])]
-        if math.isnan(probs[0]):  # then all are: nan spreads through the total
-            raise FloatingPointError("the probabilities of the next token are nan")
-        token_id = random.choices(range(tokenizer.vocab_size), probs)[0]
+        # Dividing by a temperature below 1 widens the gaps between scores: likely tokens are drawn
+        # even more often. Above 1 it narrows them.
+        probs = softmax([logit / config.temperature for logit in logits])
+        token_id = random.choices(range(tokenizer.vocab_size), [p.data for p in probs])[0]
         if token_id == tokenizer.bos:
             break
         tokens.append(token_id)
     return tokenizer.decode(tokens)
 
 
-def run(docs, config):
-    """The whole: trains on docs, draws samples, and prints both."""
-    docs = list(docs)  # a copy: the caller's keeps its order
+# ---- Run: all of it, in order --------------------------------------------------------------------
+
+
+def check_docs(docs, prompt):
+    """Raises ValueError if there is nothing to learn from, or no token for the prompt."""
     if not docs:
-        raise ValueError("there are no documents to learn from")
+        raise ValueError("there are no documents")
+    unknown = set(prompt) - set("".join(docs))
+    if unknown:
+        raise ValueError(f"prompt has {min(unknown)!r}, a character that is in no document")
+
+
+def run(docs, config):
+    """Trains a model on docs, lets it write new ones, and prints both. Does not change docs."""
+    docs = list(docs)
+    check_docs(docs, config.prompt)
     random.seed(config.seed)  # let there be order among chaos: the same seed, the same run
     random.shuffle(docs)
     tokenizer = Tokenizer(docs)
-    tokenizer.encode(config.prompt)  # an unknown character ends it here, not after training
     state_dict = init_state_dict(config, tokenizer.vocab_size)
-    num_params = sum(len(row) for matrix in state_dict.values() for row in matrix)
     print(f"num docs: {len(docs)}")
     print(f"vocab size: {tokenizer.vocab_size}")
-    print(f"num params: {num_params}", flush=True)
+    print(f"num params: {len(parameters(state_dict))}", flush=True)
     for step, loss in train(docs, tokenizer, state_dict, config):
         print(f"step {step:4d} / {config.num_steps:4d} | loss {loss:.4f}", end="\r", flush=True)
     print("\n--- inference (new, hallucinated names) ---", flush=True)
@@ -356,87 +428,42 @@ def run(docs, config):
 
 
 # ---- Command: python microgpt.py [input] [--n-layer 2] ... ---------------------------------------
-# The rest is about settings and terminals, not about GPTs.
 
 
-def settings_table(c):
-    """For each setting of the Config c: what it is, and whether it can be computed with."""
-    divides = c.n_head >= 1 and c.n_embd % c.n_head == 0
-    return {
-        "n_embd": ("embedding dimension, at least 1", c.n_embd >= 1),
-        "n_head": (f"number of attention heads; must divide n_embd ({c.n_embd})", divides),
-        "n_layer": ("number of layers, at least 0", c.n_layer >= 0),
-        "block_size": ("how many tokens are read at most, at least 1", c.block_size >= 1),
-        "init_std": ("deviation of the initial weights, 0 to 1e308", 0 <= c.init_std <= 1e308),
-        "learning_rate": ("rate of the first step, 0 to 1e308", 0 <= c.learning_rate <= 1e308),
-        "beta1": ("Adam: share of the mean gradient kept, 0 to below 1", 0 <= c.beta1 < 1),
-        "beta2": ("Adam: share of the mean square kept, 0 to below 1", 0 <= c.beta2 < 1),
-        "eps_adam": ("Adam: keeps the divisor above 0, up to 1e308", 0 < c.eps_adam <= 1e308),
-        "num_steps": ("number of training steps, at least 0", c.num_steps >= 0),
-        "temperature": ("1e-300 to 1e308; high: varied", 1e-300 <= c.temperature <= 1e308),
-        "num_samples": ("number of samples after training, at least 0", c.num_samples >= 0),
-        "seed": ("seed of the random numbers", True),
-        "prompt": (f"a start for samples, below {c.block_size} long", len(c.prompt) < c.block_size),
-    }
+def main():
+    """The command line: settings from its flags, documents from a file. See --help."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it as it ends cat
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # the same bytes on every system
+    if sys.implementation.name == "cpython":
+        gc.disable()  # a tenth faster: graphs have no cycles, and are freed without it
 
-
-def check_settings(config):
-    """Raises ValueError for the first setting that can't be computed with."""
-    for name, (about, holds) in settings_table(config).items():
-        if not holds:
-            raise ValueError(f"{name} can't be {getattr(config, name)!r}: {about}")
-
-
-def main(argv=None):
-    """The command line; argv is sys.argv[1:] by default. Raises SystemExit for a user's error."""
-    import argparse
-
-    usage = "microgpt [-h] [input] [--n-layer 2] ... (--help lists all flags)"
-    parser = argparse.ArgumentParser(prog="microgpt", usage=usage)
+    description = "Trains a small GPT on the lines of a text file, and lets it write new ones."
+    parser = argparse.ArgumentParser(prog="microgpt", description=description)
     parser.add_argument("input", nargs="?", default="input.txt", help="text, one document per line")
     for f in fields(Config):
-        about = f"{settings_table(Config()).get(f.name, [''])[0]} (default: {f.default!r})"
-        flag = "--" + f.name.replace("_", "-")
-        parser.add_argument(flag, type=type(f.default), metavar="X", default=f.default, help=about)
-    settings = vars(parser.parse_args(argv))
+        flag, kind = "--" + f.name.replace("_", "-"), f.type.__name__.upper()
+        about = f"{f.metadata['about']} (default: {'none' if f.default == '' else f.default})"
+        parser.add_argument(flag, type=f.type, metavar=kind, default=f.default, help=about)
+    settings = vars(parser.parse_args())
     path = settings.pop("input")
     try:
-        config = Config(**settings)
-        docs = load_docs(path)
-        if not docs:
-            parser.error(f"{path} has no documents: write at least one, one per line")
-        Tokenizer(docs).encode(config.prompt)
-    except OSError as error:
-        parser.error(f"{error}; name a text file, as in: python microgpt.py names.txt")
-    except UnicodeError as error:
-        parser.error(f"cannot read {path}: {error}; save it as UTF-8")
+        config, docs = Config(**settings), load_docs(path)
+        check_docs(docs, config.prompt)
+    except (OSError, UnicodeError) as error:
+        parser.error(f"cannot read {path}: {error}")
     except ValueError as error:
         parser.error(str(error))
-    except KeyError as error:
-        parser.error(f"prompt has {error}, a character that is in no document")
     try:
         run(docs, config)
     except FloatingPointError as error:
-        parser.exit(1, f"microgpt: error: {error}; try a lower --learning-rate or --init-std\n")
-
-
-def cli():
-    """main() as a process of its own: signals, stdout and memory are set up for it."""
-    import gc
-    import signal
-    import sys
-
-    # Ctrl-C kills the process, so that a shell's loop ends with it, unless SIGINT was ignored.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if hasattr(signal, "SIGPIPE"):  # `| head` ends this without a word (Windows has no SIGPIPE)
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-    if sys.implementation.name == "cpython":
-        gc.disable()  # a fifth faster; graphs have no cycles, so they are freed without it
-    main()
+        print()  # leaves the step line
+        advice = "try a lower --learning-rate or --init-std, or a higher --temperature"
+        parser.exit(1, f"microgpt: error: {error}; {advice}\n")
 
 
 if __name__ == "__main__":
-    cli()
+    main()

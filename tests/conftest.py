@@ -1,49 +1,54 @@
-"""Fixtures, and the order of the tests: those marked slow, whole runs and documents, come last."""
+"""The order of the tests, and what surrounds each of them."""
 
-import contextlib
 import gc
 import os
-import signal
-import subprocess
 import sys
 
+import hypothesis
 import pytest
 
-try:
-    import hypothesis
-except ImportError:
-    pass  # the files that need it are skipped, and say so
-else:
-    hypothesis.settings.register_profile("suite", derandomize="CI" in os.environ, deadline=None)
-    hypothesis.settings.load_profile("suite")
+hypothesis.settings.register_profile("suite", derandomize="CI" in os.environ, deadline=None)
+hypothesis.settings.load_profile("suite")
 
-pytest.register_assert_rewrite("helpers")  # its assertions show their numbers as well
-
-# Whoever runs the tests may have set these. With an unbuffered stdout no missing flush would show.
-VARIABLES_OF_PYTHON = [
-    "PYTHONDEVMODE",
-    "PYTHONIOENCODING",
-    "PYTHONUNBUFFERED",
-    "PYTHONUTF8",
-    "PYTHONWARNINGS",
+# From the smallest part to the whole program: a mistake fails first in the file that is about it.
+ORDER = [
+    "test_gradients",
+    "test_value",
+    "test_text_and_tokens",
+    "test_draws",
+    "test_model",
+    "test_training",
+    "test_sampling",
+    "test_command",
+    "test_shell",
+    "test_reference",
+    "test_readme",
 ]
 
 
 def pytest_collection_modifyitems(items):
-    """A mistake fails first where its subject is, and then in the runs that it spoils."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """Sorts the tests by file, and puts those that are marked slow behind all others."""
+
+    def rank(item):
+        name = item.path.stem
+        place = ORDER.index(name) if name in ORDER else len(ORDER)
+        return item.get_closest_marker("slow") is not None, place
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True)
 def ordinary_environment(monkeypatch):
-    """No variable of Python's own reaches the processes that a test starts."""
-    for name in VARIABLES_OF_PYTHON:
-        monkeypatch.delenv(name, raising=False)
+    """What the user has set for Python does not reach the processes that a test starts.
+
+    With an unbuffered stdout, for example, no missing flush would show."""
+    for name in ("DEVMODE", "IOENCODING", "UNBUFFERED", "UTF8", "WARNINGS"):
+        monkeypatch.delenv(f"PYTHON{name}", raising=False)
 
 
 @pytest.fixture(autouse=True)
 def collector_as_in_the_command():
-    """CPython's cyclic collector is off while a test runs: it takes a fifth of the time."""
+    """CPython's cyclic collector is off while a test runs, as in main()."""
     if sys.implementation.name == "cpython":
         gc.disable()
     yield
@@ -56,25 +61,3 @@ def docs_txt(tmp_path):
     path = tmp_path / "docs.txt"
     path.write_bytes(b"anna\nbob\ncleo\n")
     return path
-
-
-@pytest.fixture
-def start_process():
-    """subprocess.Popen in a process group of its own, which is killed when the test ends."""
-    started = []
-
-    def start(command, **options):
-        process = subprocess.Popen(command, start_new_session=True, **options)
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if hasattr(os, "killpg"):
-            with contextlib.suppress(ProcessLookupError):  # the whole group has ended
-                os.killpg(process.pid, signal.SIGKILL)
-        process.kill()
-        process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream:
-                stream.close()

@@ -6,7 +6,7 @@ import pytest
 from helpers import data_of, drawn_weights
 
 import microgpt
-from microgpt import Config, Tokenizer, gpt, sample, softmax, train
+from microgpt import Config, Tokenizer, empty_cache, gpt, sample, softmax, train
 
 WORDS = ["abcd", "dcba"]
 
@@ -21,20 +21,71 @@ def two_words():
     return tokenizer, state_dict, config
 
 
-def test_a_higher_temperature_evens_the_probabilities_out(monkeypatch, two_words):
+@pytest.fixture
+def drawing(monkeypatch):
+    """Makes random.choices hand out these tokens, one a call, and keeps the weights given to it."""
+
+    def hand_out(tokens):
+        draws, seen = iter(tokens), []
+
+        def choices(population, weights):
+            seen.append(weights)
+            return [next(draws)]
+
+        monkeypatch.setattr(microgpt.random, "choices", choices)
+        return seen
+
+    return hand_out
+
+
+# Where a sample ends
+
+
+def test_a_sample_ends_at_the_first_bos(drawing, two_words):
+    """No token is drawn after bos, and bos is no part of the text."""
+    tokenizer, state_dict, config = two_words
+    drawing([0, 1, tokenizer.bos])
+    assert sample(tokenizer, state_dict, config) == "ab"
+
+
+def test_bos_may_be_a_large_number(drawing):
+    """With 300 characters bos is 300, which CPython does not keep as one object."""
+    tokenizer = Tokenizer(["".join(map(chr, range(1000, 1300)))])
+    config = Config(n_embd=4, n_head=1)
+    drawing([int("300")])
+    assert sample(tokenizer, drawn_weights(config, tokenizer.vocab_size), config) == ""
+
+
+def test_a_sample_fills_the_block_at_most(drawing, two_words):
+    """Without a bos, block_size tokens are drawn."""
+    tokenizer, state_dict, config = two_words
+    drawing([2] * config.block_size)
+    assert sample(tokenizer, state_dict, config) == "c" * config.block_size
+
+
+# What it is drawn from
+
+
+def test_a_temperature_divides_the_logits(drawing, two_words):
     """The probabilities that are drawn from are softmax(logits / temperature)."""
     tokenizer, state_dict, config = two_words
-    seen = []
-
-    def choices(population, weights):
-        seen.append(weights)
-        return [tokenizer.bos]
-
-    monkeypatch.setattr(microgpt.random, "choices", choices)
+    seen = drawing([tokenizer.bos] * 2)
     for temperature in (0.5, 1.0):
         sample(tokenizer, state_dict, dataclasses.replace(config, temperature=temperature))
     squares = [p * p for p in seen[1]]  # exp(2 x) is exp(x) squared
     assert seen[0] == pytest.approx([p / sum(squares) for p in squares], rel=1e-9)
+
+
+def test_every_character_of_the_prompt_is_read(drawing, two_words):
+    """The first draw after a prompt is from what the model says after all of its tokens."""
+    tokenizer, state_dict, config = two_words
+    prompted = dataclasses.replace(config, prompt="abd", temperature=1.0)
+    keys, values = empty_cache(config)
+    for pos_id, token_id in enumerate(tokenizer.encode("abd")[:-1]):
+        logits = gpt(token_id, pos_id, keys, values, state_dict, config)
+    seen = drawing([tokenizer.bos])
+    sample(tokenizer, state_dict, prompted)
+    assert seen == [pytest.approx(data_of(softmax(logits)), rel=1e-12)]
 
 
 @pytest.mark.parametrize(
@@ -54,54 +105,9 @@ def test_a_prompt_that_leaves_one_place_is_continued_by_one(two_words):
     assert {len(sample(tokenizer, state_dict, full)) for _ in range(40)} == {7, 8}
 
 
-def test_a_prompt_with_an_unknown_character_is_a_key_error(two_words):
-    """sample() itself has no words for it; run() and the command look at the prompt before."""
-    tokenizer, state_dict, config = two_words
-    with pytest.raises(KeyError, match="!"):
-        sample(tokenizer, state_dict, dataclasses.replace(config, prompt="!"))
-
-
-def test_every_character_of_the_prompt_is_read(monkeypatch, two_words):
-    """The first draw after a prompt is from what the model says after all of its tokens."""
-    tokenizer, state_dict, config = two_words
-    prompted = dataclasses.replace(config, prompt="abd", temperature=1.0)
-    keys, values = [[]], [[]]
-    for pos_id, token_id in enumerate(tokenizer.encode("abd")[:-1]):
-        logits = gpt(token_id, pos_id, keys, values, state_dict, config)
-    seen = []
-
-    def choices(population, weights):
-        seen.append(weights)
-        return [tokenizer.bos]
-
-    monkeypatch.setattr(microgpt.random, "choices", choices)
-    sample(tokenizer, state_dict, prompted)
-    assert seen == [pytest.approx(data_of(softmax(logits)), rel=1e-12)]
-
-
-def drawing(monkeypatch, tokens):
-    """random.choices hands out these tokens, one a call, and nothing else."""
-    draws = iter(tokens)
-    monkeypatch.setattr(microgpt.random, "choices", lambda population, weights: [next(draws)])
-
-
-def test_a_sample_ends_at_the_first_bos(monkeypatch, two_words):
-    """No token is drawn after bos, and bos is no part of the text."""
-    tokenizer, state_dict, config = two_words
-    drawing(monkeypatch, [0, 1, tokenizer.bos])
-    assert sample(tokenizer, state_dict, config) == "ab"
-
-
-def test_bos_may_be_a_large_number(monkeypatch):
-    """With 300 characters bos is 300, which CPython does not keep as one object."""
-    tokenizer = Tokenizer(["".join(map(chr, range(1000, 1300)))])
-    config = Config(n_embd=4, n_head=1)
-    drawing(monkeypatch, [int("300")])
-    assert sample(tokenizer, drawn_weights(config, tokenizer.vocab_size), config) == ""
-
-
-def test_a_sample_fills_the_block_at_most(monkeypatch, two_words):
-    """Without a bos, block_size tokens are drawn."""
-    tokenizer, state_dict, config = two_words
-    drawing(monkeypatch, [2] * config.block_size)
-    assert sample(tokenizer, state_dict, config) == "c" * config.block_size
+def test_the_blanks_of_a_prompt_are_part_of_it(capsys):
+    """A run's samples begin with the prompt as it was given, with the blanks at its ends."""
+    config = Config(num_steps=1, num_samples=2, prompt=" a ")
+    microgpt.run(["a a", "b b"], config)
+    samples = [line for line in capsys.readouterr().out.splitlines() if line.startswith("sample")]
+    assert [line[:14] for line in samples] == ["sample  1:  a ", "sample  2:  a "]

@@ -1,16 +1,15 @@
-"""Training is Adam, in flat memory, and ends with one line where the loss is no number."""
+"""Training is Adam on one document a step, in flat memory, as far as there are numbers."""
 
 import json
 import math
-import re
 import subprocess
 import sys
 
 import pytest
-from helpers import INPUT, ROOT, data_of, drawn_weights, flags, parameters_of
+from helpers import INPUT, ROOT, data_of, drawn_weights
 
 import microgpt
-from microgpt import Config, Tokenizer, document_loss, train
+from microgpt import Config, Tokenizer, document_loss, parameters, train
 
 DOCS = ["emma", "anna", "isabella", "bob", "christopherus maximus"]
 
@@ -18,36 +17,35 @@ DOCS = ["emma", "anna", "isabella", "bob", "christopherus maximus"]
 
 
 def moves_of(config):
-    """For each step, how far each weight moves that has a gradient."""
+    """For each step, how far each weight moves, without those that stay."""
     tokenizer = Tokenizer(DOCS)
     state_dict = drawn_weights(config, tokenizer.vocab_size)
-    params = parameters_of(state_dict)
+    params = parameters(state_dict)
     before, moves = data_of(params), []
     for _ in train(DOCS, tokenizer, state_dict, config):
         after = data_of(params)
-        moves.append([abs(x - y) for x, y, p in zip(before, after, params) if abs(p.grad) > 1e-3])
+        moves.append([abs(x - y) for x, y in zip(before, after) if x != y])
         before = after
     return moves
 
 
 def test_in_the_first_step_each_weight_moves_by_the_rate():
     """Both means are corrected for their start at 0: m_hat is g, and the root of v_hat is |g|."""
-    [moves] = moves_of(Config(n_embd=4, n_head=2, num_steps=1))
-    assert len(moves) > 50
-    assert (min(moves), max(moves)) == pytest.approx((0.01, 0.01), rel=1e-4)
+    [moves] = moves_of(Config(n_embd=4, n_head=2, num_steps=1, eps_adam=1e-100))
+    assert len(moves) > 50, "hardly any weight has moved"
+    assert (min(moves), max(moves)) == pytest.approx((0.01, 0.01), rel=1e-9)
 
 
 def test_the_rate_decays_linearly():
     """Without memory (both betas 0), each step moves a weight by the rate of that step."""
-    steps = moves_of(Config(n_embd=4, n_head=2, num_steps=4, beta1=0.0, beta2=0.0))
+    steps = moves_of(Config(n_embd=4, n_head=2, num_steps=4, eps_adam=1e-100, beta1=0.0, beta2=0.0))
     for moves, rate in zip(steps, [0.01, 0.0075, 0.005, 0.0025]):
-        assert len(moves) > 50
-        assert (min(moves), max(moves)) == pytest.approx((rate, rate), rel=1e-4)
+        assert (min(moves), max(moves)) == pytest.approx((rate, rate), rel=1e-9)
 
 
 def adam_by_the_paper(docs, tokenizer, state_dict, config):
     """Yields the loss of each step: Kingma and Ba (2014), algorithm 1, in plain floats."""
-    params = parameters_of(state_dict)
+    params = parameters(state_dict)
     m, v = [0.0] * len(params), [0.0] * len(params)
     for t in range(1, config.num_steps + 1):
         loss = document_loss(tokenizer.encode(docs[(t - 1) % len(docs)]), state_dict, config)
@@ -103,7 +101,7 @@ def test_gradients_from_before_training_do_not_count():
     document_loss(tokenizer.encode("bob"), used, config).backward()
     for state_dict in (fresh, used):
         list(train(DOCS, tokenizer, state_dict, config))
-    assert data_of(parameters_of(used)) == data_of(parameters_of(fresh))
+    assert data_of(parameters(used)) == data_of(parameters(fresh))
 
 
 def test_nothing_happens_before_the_loop():
@@ -111,45 +109,94 @@ def test_nothing_happens_before_the_loop():
     config = Config(n_embd=4, n_head=2)
     tokenizer = Tokenizer(DOCS)
     state_dict = drawn_weights(config, tokenizer.vocab_size)
-    before = data_of(parameters_of(state_dict))
+    before = data_of(parameters(state_dict))
     training = train(DOCS, tokenizer, state_dict, config)
-    assert data_of(parameters_of(state_dict)) == before
+    assert data_of(parameters(state_dict)) == before
     next(training)
-    assert data_of(parameters_of(state_dict)) != before
+    assert data_of(parameters(state_dict)) != before
 
 
-# Many steps
+# A whole run
 
-ENDLESS = """
+TINY = {"n_embd": 1, "n_head": 1, "n_layer": 0, "block_size": 1}
+
+
+def test_every_document_is_read_in_turn(monkeypatch, capsys):
+    """A document a step, in shuffled order, and again from the first one after the last."""
+    docs = [f"{number:04}" for number in range(1003)]
+    read, encode = [], Tokenizer.encode
+    monkeypatch.setattr(
+        Tokenizer, "encode", lambda self, doc: read.append(doc) or encode(self, doc)
+    )
+    microgpt.run(docs, Config(num_steps=1005, num_samples=0, **TINY))
+    assert sorted(read[:1003]) == docs
+    assert read[:1003] != docs
+    assert read[1003:] == read[:2]
+
+
+@pytest.mark.parametrize("seed", [0, 1, -3, 2**70])
+def test_the_same_seed_is_the_same_run(capsys, seed):
+    """Every draw of a run comes from its seed, also from seed 0."""
+    outputs = []
+    for _ in range(2):
+        microgpt.run(DOCS, Config(num_steps=2, num_samples=3, seed=seed))
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1]
+
+
+# Memory
+
+FLAT = """
 import gc, json, sys
 import microgpt
 count = getattr(sys, "getallocatedblocks", int)  # of memory that Python's objects take
 if sys.implementation.name == "cpython":
     gc.disable()
-config = microgpt.Config(n_embd=4, n_head=2, block_size=4, num_steps=5000)
+config = microgpt.Config(n_embd=4, n_head=2, block_size=4, num_steps=3000)
 docs, blocks, losses = ["ada", "bob", "cab", "dad"], [], []
 tokenizer = microgpt.Tokenizer(docs)
 state_dict = microgpt.init_state_dict(config, tokenizer.vocab_size)
 for step, loss in microgpt.train(docs, tokenizer, state_dict, config):
     losses = [*losses[-99:], loss]
-    if step in (1000, 5000):
+    if step in (1000, 3000):
         blocks.append(count())
 print(json.dumps([blocks, sum(losses) / 100]))
 """
 
 
 @pytest.mark.slow
-def test_5000_steps_in_flat_memory_learn_what_can_be_learned():
-    """Step 5000 needs no more memory than step 1000, with the cyclic collector off.
+def test_3000_steps_in_flat_memory_learn_what_can_be_learned():
+    """Step 3000 needs no more memory than step 1000, with the cyclic collector off.
 
     All that cannot be known is which of four names it is: log 4 over four tokens. (PyPy does not
     count blocks; there the test is about the loss alone.)
     """
-    command = [sys.executable, "-c", ENDLESS]
+    command = [sys.executable, "-c", FLAT]
     done = subprocess.run(command, stdout=subprocess.PIPE, timeout=300, check=True, cwd=ROOT)
     (early, late), loss = json.loads(done.stdout)
     assert abs(late - early) < 1000
-    assert math.log(4) / 4 - 0.001 < loss < math.log(4) / 4 + 0.01
+    assert math.log(4) / 4 - 0.001 < loss < math.log(4) / 4 + 0.02
+
+
+@pytest.mark.skipif(
+    not hasattr(sys, "getallocatedblocks"), reason="this Python does not count its memory"
+)
+def test_the_graph_of_a_step_is_freed_before_the_next_is_built():
+    """When the forward pass of step 2 starts, no node of step 1 is left."""
+    config = Config(n_embd=4, n_head=2, num_steps=2)
+    tokenizer = Tokenizer(DOCS)
+    state_dict = drawn_weights(config, tokenizer.vocab_size)
+    blocks, encode = [], tokenizer.encode
+
+    def counting_encode(doc):
+        blocks.append(sys.getallocatedblocks())
+        return encode("emma")
+
+    tokenizer.encode = counting_encode
+    list(train(DOCS, tokenizer, state_dict, config))
+    assert (
+        blocks[1] - blocks[0] < 3000
+    )  # the weights have new numbers; a graph takes ten times that
 
 
 # Extreme settings, four steps on input.txt. The losses and the samples are microgpt.js's.
@@ -167,7 +214,7 @@ EXTREME = {
     ),
     "all weights 0": ({"init_std": 0.0}, [3.295836866004329] * 4, "ownlh"),
     "weights of 1e200, untrained": ({"init_std": 1e200, "num_steps": 0}, [], "ownlh"),
-    "the lowest temperature": (
+    "a temperature of 1e-300": (
         {"temperature": 1e-300, "num_steps": 1},
         [3.1416701487246295],
         "jpjpyjjjpyrjpbj",
@@ -183,61 +230,51 @@ EXTREME = {
         "hegiigibiqibiege",
     ),
 }
+INF = math.inf
 DIVERGES = {
-    "a rate of 1e6": (
-        {"learning_rate": 1e6},
-        [3.1416701487246295],
-        "loss is inf at step 2",
-    ),
-    "a rate of 1e200": (
-        {"learning_rate": 1e200},
-        [3.1416701487246295, 3.295836866004329],
-        "loss is nan at step 3",
-    ),
+    "a rate of 1e6": ({"learning_rate": 1e6}, [3.1416701487246295, INF]),
+    "a rate of 1e200": ({"learning_rate": 1e200}, [3.1416701487246295, 3.295836866004329]),
     "a rate of 1e308, one step": (
         {"learning_rate": 1e308, "num_steps": 1},
         [3.1416701487246295],
-        "the probabilities of the next token are nan",
     ),
-    "weights of 1.15": ({"init_std": 1.15}, [288.5400276351903], "loss is nan at step 2"),
-    "weights of 10": ({"init_std": 10.0}, [], "loss is inf at step 1"),
-    "weights of 10, one step": (
-        {"init_std": 10.0, "num_steps": 1},
-        [],
-        "loss is inf at step 1",
-    ),
-    "weights of 1e200": ({"init_std": 1e200}, [3.295836866004329], "loss is nan at step 2"),
-    "weights of 1e308": ({"init_std": 1e308}, [], "loss is nan at step 1"),
+    "weights of 1.15": ({"init_std": 1.15}, [288.5400276351903]),
+    "weights of 10": ({"init_std": 10.0}, [INF]),
+    "weights of 10, one step": ({"init_std": 10.0, "num_steps": 1}, [INF]),
+    "weights of 1e200": ({"init_std": 1e200}, [3.295836866004329]),
+    "weights of 1e308": ({"init_std": 1e308}, []),
+    "a temperature of 1e-310": ({"temperature": 1e-310, "num_steps": 1}, [3.1416701487246295]),
 }
 
 
-def arguments_of(settings):
-    return [str(INPUT), *flags({"num_steps": 4, "num_samples": 1, **settings})]
-
-
-def losses_in(out):
-    """The losses of the step lines, as they were printed."""
-    return re.findall(r"\| loss (.*?)\r", out)
+def step_lines(losses, num_steps):
+    """The step lines of these losses."""
+    return "".join(
+        f"step {step:4} / {num_steps:4} | loss {loss:.4f}\r"
+        for step, loss in enumerate(losses, start=1)
+    )
 
 
 @pytest.mark.parametrize("name", EXTREME)
-def test_an_extreme_run_that_has_numbers_goes_on_to_its_end(name, capsys):
+def test_an_extreme_run_that_has_numbers_goes_on_to_its_end(name, capfd):
     """The run is not stopped while the reference has numbers, and prints the same."""
-    settings, losses, sample = EXTREME[name]
-    microgpt.main(arguments_of(settings))
-    out, err = capsys.readouterr()
-    assert losses_in(out) == [f"{loss:.4f}" for loss in losses]
-    assert (out.splitlines()[-1], err) == (f"sample  1: {sample}", "")
+    changed, losses, sample = EXTREME[name]
+    config = Config(**{"num_steps": 4, "num_samples": 1, **changed})
+    microgpt.run(microgpt.load_docs(INPUT), config)
+    header = "num docs: 12855\nvocab size: 27\nnum params: 4192\n"
+    steps = step_lines(losses, config.num_steps)
+    samples = f"\n--- inference (new, hallucinated names) ---\nsample  1: {sample}\n"
+    assert capfd.readouterr().out == header + steps + samples
 
 
 @pytest.mark.parametrize("name", DIVERGES)
-def test_a_run_without_numbers_ends_with_one_line(name, capsys):
-    """Losses up to there, then one line on stderr and exit status 1: no traceback, no samples."""
-    settings, losses, line = DIVERGES[name]
-    with pytest.raises(SystemExit) as stopped:
-        microgpt.main(arguments_of(settings))
-    out, err = capsys.readouterr()
-    assert losses_in(out) == [f"{loss:.4f}" for loss in losses]
-    advice = "try a lower --learning-rate or --init-std"
-    assert (stopped.value.code, err) == (1, f"microgpt: error: {line}; {advice}\n")
+def test_a_run_that_has_no_numbers_left_ends_with_an_error(name, capfd):
+    """The losses up to there are the reference's; then a FloatingPointError, and no sample."""
+    changed, losses = DIVERGES[name]
+    config = Config(**{"num_steps": 4, "num_samples": 1, **changed})
+    with pytest.raises(FloatingPointError, match="a score is infinite or nan"):
+        microgpt.run(microgpt.load_docs(INPUT), config)
+    out = capfd.readouterr().out
+    assert step_lines(losses, config.num_steps) in out
+    assert out.count("loss") == len(losses)
     assert "sample" not in out

@@ -1,4 +1,4 @@
-// The whole default run under CPython 3.14 in WebAssembly: node tests/webassembly.mjs
+// The whole default run under CPython 3.14 in WebAssembly: node .ci/webassembly.mjs
 //
 // Needs the npm package pyodide, version 314. Compares stdout with tests/golden/default.stdout.txt.
 
@@ -19,8 +19,9 @@ for (const name of ["microgpt.py", "random_compat.py", "input.txt"])
 pyodide.runPython(`
 import sys
 sys.path.insert(0, ".")
+sys.argv = ["microgpt.py"]
 import microgpt
-microgpt.main([])
+microgpt.main()
 sys.stdout.flush()
 `);
 

@@ -1,0 +1,151 @@
+"""The program prints what the reference, microgpt.js, prints: whole runs, to the byte.
+
+Losses are compared to 1e-12, since V8 and C libraries differ in the last digit of exp, log and pow.
+golden/README.md says how the reference's output was made.
+"""
+
+import contextlib
+import io
+import os
+import pathlib
+import random as stdlib_random
+import re
+import subprocess
+import sys
+
+import pytest
+from helpers import GOLDEN, INPUT, ROOT
+
+import microgpt
+from microgpt import Config
+
+pytestmark = pytest.mark.slow
+
+RUNS = {
+    "layers": (
+        INPUT,
+        Config(num_steps=15, num_samples=5, n_embd=12, n_head=3, n_layer=3, block_size=6),
+    ),
+    "onehead": (INPUT, Config(num_steps=15, num_samples=5, n_embd=5, n_head=1, block_size=1)),
+    "sixes": (INPUT, Config(num_steps=12, num_samples=4, n_embd=18, n_head=3)),
+    "adam": (
+        INPUT,
+        Config(
+            num_steps=40,
+            num_samples=5,
+            learning_rate=0.05,
+            beta1=0.9,
+            beta2=0.999,
+            eps_adam=1e-3,
+            init_std=0.3,
+            temperature=1.3,
+        ),
+    ),
+    "untrained": (INPUT, Config(num_steps=0, num_samples=4, temperature=0.01)),
+    "scripts": (
+        GOLDEN / "scripts.input.txt",
+        Config(num_steps=60, num_samples=12, temperature=1),
+    ),
+    "messy": (GOLDEN / "messy.input.txt", Config(num_steps=60, num_samples=12, temperature=1)),
+    "one": (
+        GOLDEN / "one.input.txt",
+        Config(num_steps=60, num_samples=3, learning_rate=0.05),
+    ),
+    "essay": (
+        GOLDEN / "essay.input.txt",
+        Config(num_steps=1, num_samples=1, block_size=256),
+    ),
+    "default": (INPUT, Config()),
+    "names": (pathlib.Path(os.environ.get("MICROGPT_NAMES", "names.txt")), Config()),
+}
+with_names = pytest.mark.skipif(
+    "MICROGPT_NAMES" not in os.environ,
+    reason="set MICROGPT_NAMES to a copy of makemore's names.txt, which is not kept here",
+)
+
+
+def test_each_run_has_its_files_and_each_file_its_run():
+    """A run that is deleted does not make a golden file disappear from the suite."""
+    assert sorted(RUNS) == sorted(path.name[:-11] for path in GOLDEN.glob("*.stdout.txt"))
+    trained = {run for run, (_, config) in RUNS.items() if config.num_steps}
+    assert trained == {path.name[:-11] for path in GOLDEN.glob("*.losses.txt")}
+    inputs = {path for path, _ in RUNS.values() if path.parent == GOLDEN}
+    assert inputs == set(GOLDEN.glob("*.input.txt"))
+
+
+def assert_same_output(stdout, run):
+    """Every byte agrees. A failure names the first line or step line that differs."""
+    expected = (GOLDEN / f"{run}.stdout.txt").read_bytes()
+    ours, theirs = (re.split(rb"(?<=[\r\n])", output) for output in (stdout, expected))
+    for our_line, their_line in zip(ours, theirs):
+        assert our_line == their_line
+    assert len(stdout) == len(expected)
+
+
+def assert_same_losses(losses, run):
+    """All losses agree to 1e-12. A failure names the first step that differs."""
+    expected = [float(line) for line in (GOLDEN / f"{run}.losses.txt").read_text().split()]
+    for step, (ours, theirs) in enumerate(zip(losses, expected), start=1):
+        assert ours == pytest.approx(theirs, rel=0, abs=1e-12), f"step {step}"
+    assert len(losses) == len(expected)
+
+
+@pytest.mark.parametrize(
+    "run", [pytest.param(r, marks=[with_names] * (r == "names")) for r in RUNS]
+)
+def test_stdout_and_losses_are_the_references(run, monkeypatch):
+    """A whole run, with all that it draws, computes and prints."""
+    path, config = RUNS[run]
+    losses, train, stdout = [], microgpt.train, io.StringIO(newline="")
+
+    def recording_train(*arguments):
+        for step, loss in train(*arguments):
+            losses.append(loss)
+            yield step, loss
+
+    monkeypatch.setattr(microgpt, "train", recording_train)
+    with contextlib.redirect_stdout(stdout):
+        microgpt.run(microgpt.load_docs(path), config)
+    assert_same_output(stdout.getvalue().encode("utf-8"), run)
+    if losses:
+        assert_same_losses(losses, run)
+
+
+def test_the_standard_generator_changes_no_byte(monkeypatch):
+    """With `import random` in place of random_compat, a run prints the same."""
+    monkeypatch.setattr(microgpt, "random", stdlib_random)
+    test_stdout_and_losses_are_the_references("adam", monkeypatch)
+
+
+# run, options of Python, environment
+INTERPRETERS = {
+    "without docstrings and asserts, in Latin-1": (
+        "scripts",
+        ["-OO"],
+        {"PYTHONHASHSEED": "0", "PYTHONIOENCODING": "latin-1", "LC_ALL": "C"},
+    ),
+    "with every warning an error": (
+        "messy",
+        ["-X", "dev", "-W", "error"],
+        {"PYTHONHASHSEED": "12345", "PYTHONUTF8": "0", "LC_ALL": "C"},
+    ),
+    "isolated, without site-packages": ("one", ["-I", "-S"], {}),
+}
+
+
+@pytest.mark.parametrize("name", INTERPRETERS)
+def test_the_bytes_do_not_depend_on_the_interpreters_settings(name):
+    """Neither on the order of a set, nor an assert, nor the system's encoding, nor a package."""
+    run, options, environment = INTERPRETERS[name]
+    path, config = RUNS[run]
+    flags = [f"--{key.replace('_', '-')}={value}" for key, value in vars(config).items()]
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import microgpt; microgpt.main()"
+    done = subprocess.run(
+        [sys.executable, *options, "-c", program, str(path), *flags],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert_same_output(done.stdout, run)

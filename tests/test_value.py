@@ -1,0 +1,302 @@
+"""A Value does what a learner at a prompt expects, in any graph and any number of times."""
+
+import copy
+import gc
+import math
+import pickle
+import subprocess
+import sys
+import weakref
+
+import pytest
+from helpers import ROOT
+
+from microgpt import Value, add, dot, topological_order
+
+# Nodes
+
+
+@pytest.mark.parametrize(
+    "operation, children, local_grads",
+    [
+        (lambda a, b, c: a, [], []),
+        (lambda a, b, c: a + 1, ["a"], [1.0]),
+        (lambda a, b, c: a * b, ["a", "b"], [5.0, 2.0]),
+        (lambda a, b, c: a / b, ["a", "b"], [1 / 5, -2 / 25]),
+        (lambda a, b, c: dot([a, b], [b, c]), ["a", "b", "b", "c"], [5, 7, 2, 5]),
+        (lambda a, b, c: (-a).relu(), [], []),
+    ],
+    ids=["leaf", "a + 1", "a * b", "a / b", "dot", "silenced"],
+)
+def test_a_node_knows_its_children_and_its_derivative_for_each(operation, children, local_grads):
+    """children are the operands themselves, in order, and local_grads the derivatives."""
+    operands = {"a": Value(2.0), "b": Value(5.0), "c": Value(7.0)}
+    node = operation(*operands.values())
+    assert [id(child) for child in node.children] == [id(operands[name]) for name in children]
+    assert list(node.local_grads) == pytest.approx(local_grads, rel=1e-15)
+
+
+def test_a_node_has_its_four_attributes_and_no_other():
+    """A misspelt attribute is an error."""
+    with pytest.raises(AttributeError):
+        Value(1.0).gradient = 2.0
+
+
+def test_a_node_shows_its_number_and_its_gradient():
+    """repr() is what a learner sees at the prompt."""
+    a = Value(2.0)
+    (a * 3).backward()
+    assert repr(a) == "Value(data=2.0, grad=3.0)"
+
+
+# backward()
+
+
+def test_shared_nodes_pass_on_the_sum_of_all_paths():
+    """A node waits for the gradients of all its parents before it passes its own on."""
+    x = Value(3.0)
+    a = x * x
+    b = a + x
+    ((a * b) + (b * b) + a).backward()  # 2 x^4 + 3 x^3 + 2 x^2
+    assert (x.grad, b.grad) == (8 * 27 + 9 * 9 + 4 * 3, 9 + 2 * 12)
+
+
+def test_each_node_is_visited_once():
+    """200 doublings have 2**200 paths: a walk along each of them would not end."""
+    x = y = Value(1.0)
+    for _ in range(200):
+        y = y + y
+    y.backward()
+    assert x.grad == 2.0**200
+
+
+def test_a_second_call_adds_to_leaves_and_sets_inner_nodes_anew():
+    """Three calls give a leaf 1, 2 and 3 times the gradient, and an inner node the same."""
+    x = Value(3.0)
+    y = x * x
+    z = y * -2
+    for calls in (1, 2, 3):
+        z.backward()
+        assert (x.grad, y.grad, z.grad) == (calls * -12, -2, 1)
+
+
+def test_a_leaf_that_is_the_root_adds_up():
+    """d(leaf)/d(leaf) is 1, and two calls make 2."""
+    leaf = Value(2.0)
+    leaf.backward()
+    leaf.backward()
+    assert leaf.grad == 2.0
+
+
+def test_several_roots_over_one_graph():
+    """Each root passes on its own gradient, also in a graph that goes on growing."""
+    x = Value(2.0)
+    y = x * x
+    (y * 3).backward()
+    (y * 5).backward()
+    assert (x.grad, y.grad) == (3 * 4 + 5 * 4, 5)
+    y.backward()  # an inner node as the root
+    assert (x.grad, y.grad) == (32 + 4, 1)
+    (y * x + y).backward()
+    assert x.grad == 36 + 12 + 4
+
+
+def test_derivatives_are_those_of_the_forward_pass():
+    """A number that changes after an operation does not change the operation's derivatives."""
+    a, b, c = Value(2.0), Value(3.0), Value(4.0)
+    result = dot([a, b], [c, a]) * b
+    a.data = b.data = c.data = 100.0
+    result.backward()  # (ac + ab) b
+    assert (a.grad, b.grad, c.grad) == ((4 + 3) * 3, 14 + 2 * 3, 2 * 3)
+
+
+def test_the_order_has_each_inner_node_after_its_children():
+    """topological_order() lists what the root was computed from, leaves excepted, once each."""
+    a = Value(1.0)
+    b = a + a
+    c = b * a
+    d = dot([b, c], [c, a])
+    order = topological_order(d)
+    assert [id(node) for node in order] == [id(b), id(c), id(d)]
+
+
+class Interrupted(BaseException):
+    """Stands for a Ctrl-C."""
+
+
+def interrupt_at(line_number):
+    """Raises Interrupted before the n-th line that backward() and topological_order() execute."""
+    count = 0
+
+    def trace(frame, event, argument):
+        nonlocal count
+        if frame.f_code.co_name not in ("backward", "topological_order"):
+            return None
+        count += event == "line"
+        if count == line_number:
+            sys.settrace(None)
+            raise Interrupted
+        return trace
+
+    sys.settrace(trace)
+
+
+def test_a_call_after_an_interruption_at_any_line_is_right():
+    """Once its leaves are set to 0, an interrupted graph gets the gradients of a fresh one."""
+    before = sys.gettrace()
+    finished = False
+    line_number = 0
+    while not finished:
+        line_number += 1
+        x = Value(3.0)
+        y = x * x
+        z = (y + x) * y
+        try:
+            interrupt_at(line_number)
+            z.backward()
+            finished = True
+        except Interrupted:
+            x.grad = 0.0
+            z.backward()
+        finally:
+            sys.settrace(before)
+        assert (x.grad, y.grad, z.grad) == (4 * 27 + 3 * 9, 2 * 9 + 3, 1), f"line {line_number}"
+    assert line_number > 50
+
+
+# Copies
+
+
+def test_a_copy_of_an_inner_node_has_a_gradient_of_its_own():
+    """x * x times a shallow copy of it is x^4, whose derivative at 2 is 32."""
+    x = Value(2.0)
+    y = x * x
+    (y * copy.copy(y)).backward()
+    assert (x.grad, y.grad) == (32.0, 4.0)
+
+
+def test_a_deep_copy_has_leaves_of_its_own():
+    """Mixed with the original, each of the two graphs gets its own gradients."""
+    x = Value(2.0)
+    y = x * x
+    z = copy.deepcopy(y)
+    (y * z).backward()  # x^2 * (x')^2
+    [twin, _] = z.children
+    assert (x.grad, twin.grad) == (16.0, 16.0)
+
+
+def test_a_node_from_another_process_works_here():
+    """What a pool of workers hands back takes part in the graph of this process."""
+    code = (
+        "import pickle, sys, microgpt\n"
+        "x = microgpt.Value(3.0)\n"
+        "sys.stdout.buffer.write(pickle.dumps((x, x * x)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT, check=True
+    )
+    x, y = pickle.loads(done.stdout)
+    a = Value(2.0)
+    (y * a + a * a * y).backward()
+    assert (x.grad, a.grad) == (6 * 6, 9 + 4 * 9)
+
+
+# Age, depth and memory
+
+
+def test_the_age_of_a_node_does_not_matter():
+    """A node made long before the others takes its turn like any other."""
+    x = Value(4.0)
+    old = x**-0.5
+    for _ in range(1000):
+        Value(1.0) + 1  # in the meantime
+    (old * x + old).backward()  # x^0.5 + x^-0.5
+    assert x.grad == pytest.approx(0.25 - 0.0625, rel=1e-15)
+
+
+@pytest.mark.parametrize("length", [5000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_many_nodes_in_a_row(length):
+    """Neither backward() nor the release of the graph runs into the limit of recursion."""
+    x = y = Value(0.5)
+    for _ in range(length):
+        y = y + 1e-6
+    y.backward()
+    assert x.grad == 1.0
+    del y
+
+
+@pytest.mark.skipif(
+    sys.implementation.name != "cpython",
+    reason="only CPython frees an object with its last reference",
+)
+def test_a_graph_is_freed_with_its_root():
+    """backward() leaves no reference cycle, so the cyclic collector is not needed."""
+
+    class Watched(Value):
+        __slots__ = ("__weakref__",)
+
+    leaf = Watched(2.0)
+    gone = weakref.ref(leaf)
+    assert not gc.isenabled()
+    root = (leaf * 3 + leaf) * leaf
+    root.backward()
+    del leaf, root
+    assert gone() is None
+
+
+# Edges
+
+
+def test_powers_of_0_have_their_derivatives():
+    """x**1 and x**2 have the derivatives 1 and 0 at x = 0."""
+    for exponent, derivative in ((1, 1.0), (2, 0.0)):
+        x = Value(0.0)
+        (x**exponent).backward()
+        assert (exponent, x.grad) == (exponent, derivative)
+
+
+def test_log_of_0_is_its_limit():
+    """log(0) is -inf with an infinite derivative: the loss of a token that was given no chance."""
+    x = Value(0.0)
+    y = x.log()
+    y.backward()
+    assert (y.data, x.grad) == (-math.inf, math.inf)
+
+
+NO_RESULT = {
+    "log(-1)": (ValueError, lambda: Value(-1.0).log()),
+    "(-8) ** 0.5": (ValueError, lambda: Value(-8.0) ** 0.5),
+    "0 ** -1": (ValueError, lambda: Value(0.0) ** -1),
+    "0 ** 0.5, with the derivative 1 / 0": (ValueError, lambda: Value(0.0) ** 0.5),
+    "1 / 0": (ZeroDivisionError, lambda: 1 / Value(0.0)),
+    "a / 0": (ZeroDivisionError, lambda: Value(1.0) / Value(0.0)),
+    "a / 0.0": (ZeroDivisionError, lambda: Value(1.0) / 0.0),
+    "exp(710)": (OverflowError, lambda: Value(710.0).exp()),
+    "10.0 ** 309": (OverflowError, lambda: Value(10.0) ** 309),
+}
+
+
+@pytest.mark.parametrize("case", NO_RESULT)
+def test_an_operation_without_a_result_raises_what_python_raises(case):
+    """There is no complex number and no silent infinity where floats have an error."""
+    error, operation = NO_RESULT[case]
+    with pytest.raises(error):
+        operation()
+
+
+# Vectors
+
+
+def test_dot_adds_without_compensation():
+    """1e16 + 1 - 1e16 is 0 in floats. The built-in sum() gives 1 from Python 3.12 on."""
+    numbers = [Value(1e16), Value(1.0), Value(-1e16)]
+    assert dot(numbers, [Value(1.0)] * 3).data == 0.0
+
+
+@pytest.mark.parametrize("function", [dot, add])
+@pytest.mark.parametrize("lengths", [(2, 3), (3, 2)])
+def test_vectors_of_different_lengths_are_refused(function, lengths):
+    """Nothing is cut to the shorter one, and the message has both lengths."""
+    a, b = ([Value(1.0)] * n for n in lengths)
+    with pytest.raises(AssertionError, match=f"of {lengths[0]} and {lengths[1]} numbers"):
+        function(a, b)
