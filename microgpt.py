@@ -138,9 +138,9 @@ class Value:
 
 def topological_order(root):
     """root and the inner nodes that it was computed from, each after its children."""
-    # Depth first, with a stack: sum() of 1000 terms is a graph 1000 nodes deep, and recursion would
-    # reach Python's limit. The first turn of a node puts its children on top of it, the second one
-    # comes when they are listed, and lists it.
+    # Each node lists its children, and then itself. A recursive function would do that, but the sum
+    # of 1000 terms is a graph 1000 nodes deep, and that is Python's limit. So nodes wait on a stack
+    # and have two turns: the first puts the node's children on top of it, the second lists it.
     order, visited = [], set()
     stack = [(root, False)] if root.children else []
     while stack:
