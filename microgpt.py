@@ -53,7 +53,7 @@ class Tokenizer:
 
 
 class Value:
-    """A number that remembers what it was computed from, and its derivative for each of those.
+    """A number that remembers what it was computed from, and its derivative with respect to each.
 
     After x = Value(3.0), y = x * x and y.backward(), dy/dx is in x.grad: 6.0. All derivatives are
     checked against finite differences in tests/test_gradients.py."""
@@ -64,7 +64,7 @@ class Value:
         self.data = data
         self.grad = 0.0  # d(loss)/d(self), once loss.backward() has run
         self.children = children  # what it was computed from; a leaf, such as a weight, has none
-        self.local_grads = local_grads  # the derivative for each: d(self)/d(child)
+        self.local_grads = local_grads  # its derivatives: d(self)/d(child) for each
 
     # Operations, each with its derivatives. A plain number is a constant, and gets no gradient.
 
@@ -164,7 +164,7 @@ def dot(a, b):
     assert len(a) == len(b), f"dot product of {len(a)} and {len(b)} numbers"
     a_data, b_data = [x.data for x in a], [x.data for x in b]
     total = 0.0
-    for x, y in zip(a_data, b_data):  # no sum(): its rounding depends on Python's version
+    for x, y in zip(a_data, b_data):  # no sum(): for floats, it differs from Python 3.12 on
         total += x * y
     return Value(total, [*a, *b], [*b_data, *a_data])  # d(total)/da is b, d(total)/db is a
 
@@ -199,7 +199,8 @@ class Config:
     def __post_init__(self):
         for f in fields(self):
             value, least = getattr(self, f.name), f.metadata["least"]
-            if not isinstance(value, (f.type, int)):  # an int will do as a float
+            types = (int, float) if f.type is float else f.type  # an int will do as a float
+            if not isinstance(value, types):
                 raise ValueError(f"{f.name} must be of type {f.type.__name__}, not {value!r}")
             if least is not None and not least <= value < math.inf:
                 raise ValueError(f"{f.name} must be finite and at least {least}, not {value}")

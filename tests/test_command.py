@@ -30,7 +30,7 @@ REFUSED = {
     "temperature": [0.0, -0.5, NAN, INF],
     "num_samples": [-1],
     "seed": [1.5, "x", None],
-    "prompt": ["a" * 16, "a" * 99, 2.5],
+    "prompt": ["a" * 16, "a" * 99, 5, 2.5],
 }
 ALLOWED = {
     "n_embd": [4, 400],
