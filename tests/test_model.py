@@ -14,6 +14,7 @@ from microgpt import (
     empty_cache,
     gpt,
     init_state_dict,
+    mlp,
     parameters,
     rmsnorm,
     softmax,
@@ -151,6 +152,47 @@ def test_one_attention_step_by_hand():
     assert [data_of(value) for value in values] == [[5, 6, 7, 8], [0, 1, 1, 0]]
     by_hand = [3 * 0.5960, 3 * 1.5960, 3 * 1.7152, 3 * 0.9536]
     assert data_of(result) == pytest.approx(by_hand, abs=0.0005)
+
+
+def test_each_head_looks_with_its_own_part():
+    """Two heads of one number each, whose scores are divided by 1.
+
+    first token    key (0, 7)     value (5, 6)
+    second token   query (2, 0)   key (1, 0)     value (1, 0)
+    first head     scores 2*0 = 0 and 2*1 = 2, shares 0.1192 and 0.8808
+                   mean 0.1192 * 5 + 0.8808 * 1 = 1.4768
+    second head    scores 0*7 = 0 and 0*0 = 0, shares 0.5 and 0.5, mean 3
+    """
+    one = matrix_of([[1, 0], [0, 1]])
+    state_dict = {f"layer0.attn_w{name}": one for name in "kvo"}
+    state_dict["layer0.attn_wq"] = matrix_of([[2, 0], [0, 2]])
+    keys, values = matrix_of([[0, 7]]), matrix_of([[5, 6]])
+    [x] = matrix_of([[1, 0]])
+    result = attention(x, 0, keys, values, state_dict, Config(n_embd=2, n_head=2))
+    assert data_of(result) == pytest.approx([1.4768, 3.0], abs=0.0001)
+
+
+def test_mlp_by_hand():
+    """Two units, of which ReLU silences the second: 2 * 3 - 1 * 1 = 5 and 1 - 4 < 0 make 10 * 5."""
+    state_dict = {
+        "layer0.mlp_fc1": matrix_of([[2, -1], [1, -4]]),
+        "layer0.mlp_fc2": matrix_of([[10, 100], [-1, 7]]),
+    }
+    [x] = matrix_of([[3, 1]])
+    assert data_of(mlp(x, 0, state_dict)) == [50, -5]
+
+
+def test_a_layer_adds_to_what_was_there():
+    """Two layers whose attention and MLP give 0 leave the logits of a model without layers."""
+    config = Config(n_layer=2, init_std=0.5)
+    state_dict = drawn_weights(config, VOCAB_SIZE)
+    for li in range(2):
+        for matrix_name in ("attn_wo", "mlp_fc2"):
+            for row in state_dict[f"layer{li}.{matrix_name}"]:
+                for p in row:
+                    p.data = 0.0
+    without_layers = logits_of(TOKENS, state_dict, Config(n_layer=0))
+    assert logits_of(TOKENS, state_dict, config) == without_layers
 
 
 # The model a second time, written from the literature alone: matrices of floats, all positions at

@@ -16,6 +16,17 @@ DOCS = ["emma", "anna", "isabella", "bob", "christopherus maximus"]
 # Adam
 
 
+def test_gradients_from_before_a_step_do_not_count_in_it():
+    """A backward() that a user has called leaves no trace in the first step of training."""
+    config = Config(n_embd=4, n_head=2, num_steps=1)
+    tokenizer = Tokenizer(DOCS)
+    fresh, used = (drawn_weights(config, tokenizer.vocab_size) for _ in range(2))
+    document_loss(tokenizer.encode("bob"), used, config).backward()
+    for state_dict in (fresh, used):
+        list(train(DOCS, tokenizer, state_dict, config))
+    assert data_of(parameters(used)) == data_of(parameters(fresh))
+
+
 def moves_of(config):
     """For each step, how far each weight moves, without those that stay."""
     tokenizer = Tokenizer(DOCS)
@@ -93,17 +104,6 @@ def test_training_is_adam(name):
     assert step == config.num_steps
 
 
-def test_gradients_from_before_training_do_not_count():
-    """A backward() that a user has called leaves no trace in the first step."""
-    config = Config(n_embd=4, n_head=2, num_steps=1)
-    tokenizer = Tokenizer(DOCS)
-    fresh, used = (drawn_weights(config, tokenizer.vocab_size) for _ in range(2))
-    document_loss(tokenizer.encode("bob"), used, config).backward()
-    for state_dict in (fresh, used):
-        list(train(DOCS, tokenizer, state_dict, config))
-    assert data_of(parameters(used)) == data_of(parameters(fresh))
-
-
 def test_nothing_happens_before_the_loop():
     """train() is a generator: a step is taken when the loop asks for it, and not before."""
     config = Config(n_embd=4, n_head=2)
@@ -121,6 +121,7 @@ def test_nothing_happens_before_the_loop():
 TINY = {"n_embd": 1, "n_head": 1, "n_layer": 0, "block_size": 1}
 
 
+@pytest.mark.whole
 def test_every_document_is_read_in_turn(monkeypatch, capsys):
     """A document a step, in shuffled order, and again from the first one after the last."""
     docs = [f"{number:04}" for number in range(1003)]
@@ -134,6 +135,7 @@ def test_every_document_is_read_in_turn(monkeypatch, capsys):
     assert read[1003:] == read[:2]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("seed", [0, 1, -3, 2**70])
 def test_the_same_seed_is_the_same_run(capsys, seed):
     """Every draw of a run comes from its seed, also from seed 0."""
@@ -255,6 +257,7 @@ def step_lines(losses, num_steps):
     )
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", EXTREME)
 def test_an_extreme_run_that_has_numbers_goes_on_to_its_end(name, capfd):
     """The run is not stopped while the reference has numbers, and prints the same."""
@@ -267,6 +270,7 @@ def test_an_extreme_run_that_has_numbers_goes_on_to_its_end(name, capfd):
     assert capfd.readouterr().out == header + steps + samples
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", DIVERGES)
 def test_a_run_that_has_no_numbers_left_ends_with_an_error(name, capfd):
     """The losses up to there are the reference's; then a FloatingPointError, and no sample."""
