@@ -183,7 +183,7 @@ class Config:
 
     n_embd: int = setting(16, "embedding dimension: how many numbers stand for a token", least=1)
     n_head: int = setting(4, "number of attention heads; must divide n_embd", least=1)
-    n_layer: int = setting(1, "number of layers, each an attention and an MLP")
+    n_layer: int = setting(1, "number of layers, each with attention and an MLP")
     block_size: int = setting(16, "how many tokens are read; longer documents are cut", least=1)
     init_std: float = setting(0.08, "standard deviation of the initial weights")
     learning_rate: float = setting(0.01, "how far a weight moves in the first step; decays to 0")
@@ -191,7 +191,7 @@ class Config:
     beta2: float = setting(0.99, "Adam: how much of the mean square is kept in each step")
     eps_adam: float = setting(1e-8, "Adam: keeps the divisor above 0")
     num_steps: int = setting(1000, "number of training steps, one document each")
-    temperature: float = setting(0.5, "of the samples: predictable if low, varied if high")
+    temperature: float = setting(0.5, "sampling: low is predictable, high is varied")
     num_samples: int = setting(20, "number of samples to draw after training")
     seed: int = setting(42, "seed of the random numbers", least=None)
     prompt: str = setting("", "text that each sample begins with", least=None)

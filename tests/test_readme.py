@@ -1,8 +1,9 @@
-"""The READMEs are true: their blocks can be pasted and print what stands below them."""
+"""The blocks of the READMEs can be pasted, and print what is shown below them."""
 
 import ast
 import code
 import contextlib
+import dataclasses
 import hashlib
 import io
 import re
@@ -41,27 +42,51 @@ class Prompt:
 
 @pytest.fixture
 def prompt(monkeypatch):
-    """A fresh prompt in the project's folder. What is replaced in microgpt is put back."""
+    """A fresh prompt in the project's folder."""
     monkeypatch.chdir(ROOT)
-    for name in ("attention", "softmax"):
-        monkeypatch.setattr(microgpt, name, getattr(microgpt, name))
     return Prompt()
 
 
+def test_the_transcript_is_the_default_run():
+    """It has what a terminal shows of the golden run, from the first line on."""
+    [shown] = re.findall(r"```text\n\$ python3 microgpt\.py\n(.*?)\.\.\.\n```", README, re.DOTALL)
+    printed = (GOLDEN / "default.stdout.txt").read_bytes().decode("utf-8")
+    on_screen = [line.rstrip("\r").rpartition("\r")[2] for line in printed.split("\n")]
+    assert shown.splitlines() == on_screen[: len(shown.splitlines())]
+
+
+def test_the_table_of_options_is_that_of_config():
+    """Each option with its default and its text, as --help has them."""
+    rows = re.findall(r"^\| `--(.*?)` \| (.*?) \| (.*?) \|$", section("Usage"), re.MULTILINE)
+    assert rows == [
+        (f.name.replace("_", "-"), str(f.default) or "none", f.metadata["about"])
+        for f in dataclasses.fields(microgpt.Config)
+    ]
+
+
+def test_the_block_for_programs(prompt):
+    """It prints what the command prints, and then a name."""
+    [(block, _)] = BLOCK.findall(section("Usage"))
+    header, *_, first, second, name = prompt.paste(block).splitlines()
+    assert header == "num docs: 12855"
+    assert (first[:9], second[:9]) == ("sample  1", "sample  2")
+    assert name.isalpha()
+
+
 def test_the_blocks_of_the_story(prompt):
-    """All blocks, one after the other in one session, print what stands below them."""
-    blocks = BLOCK.findall(section("The story"))
-    assert len(blocks) >= 20
+    """All blocks, one after the other in one session, print what is shown below them."""
+    blocks = BLOCK.findall(section("How it works"))
+    assert len(blocks) >= 15
     for block, expected in blocks:
         assert prompt.paste(block) == expected, f"printed by:\n{block}"
 
 
-PREAMBLE, *RECIPES = BLOCK.findall(section("Recipes"))
+PREAMBLE, *RECIPES = BLOCK.findall(section("Going further"))
 
 
 @pytest.mark.parametrize("number", range(len(RECIPES)))
 def test_a_recipe_starts_alone(prompt, number):
-    """Each recipe needs the preamble and no other recipe, and prints what stands below it.
+    """Each recipe needs the preamble and no other recipe, and prints what is shown below it.
 
     Nor does it matter how many random numbers were drawn since."""
     assert prompt.paste(PREAMBLE[0] + "random.seed(99)\n") == ""
