@@ -53,7 +53,7 @@ RUNS = {
     ),
     "essay": (
         GOLDEN / "essay.input.txt",
-        Config(num_steps=1, num_samples=1, block_size=256),
+        Config(num_steps=1, num_samples=1, block_size=100),
     ),
     "default": (INPUT, Config()),
     "names": (pathlib.Path(os.environ.get("MICROGPT_NAMES", "names.txt")), Config()),
