@@ -5,7 +5,7 @@ and choices. Here all four stay as they are in CPython 3.11 to 3.13. The generat
 Twister, MT19937 (Matsumoto and Nishimura, ACM TOMACS 8, 1998), seeded by its authors' init_by_array
 (2002).
 
-Everything else that `random` has is left out: other distributions, seeds that are no ints, saved
+Everything else that `random` has is left out: other distributions, seeds that are not ints, saved
 states. A generator is for one thread: two that share one may draw the same number.
 """
 
@@ -30,7 +30,7 @@ class Random:
         """Starts the sequence of an int of any size. As in CPython, its sign does not count."""
         if seed is None:
             seed = int.from_bytes(os.urandom(4 * N), "little")
-        seed = abs(index(seed))  # index: a TypeError for what is no int
+        seed = abs(index(seed))  # index() refuses what is not an int
         key = [(seed >> shift) & WORD for shift in range(0, max(1, seed.bit_length()), 32)]
         mt = [19650218]
         for i in range(1, N):

@@ -4,8 +4,8 @@ Runs microgpt.py and each COMMAND in turn, in a folder where INPUT is input.txt,
 
     python tests/benchmark.py names.txt --against "node PATH/microgpt.js"
 
-No time counts before the outputs agree, line ends apart. Times are medians over the rounds. Ratios
-are formed within a round, and the smallest and the largest stand behind their median.
+The outputs must agree, apart from line endings. Times are medians over the rounds. Ratios are
+formed within a round, and their median is followed by the smallest and the largest.
 """
 
 import argparse

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import io
 import math
 import os
 import signal
@@ -120,18 +121,23 @@ def test_run_refuses_what_it_cannot_use_before_it_starts(docs, prompt, named, ca
     assert capsys.readouterr().out == ""
 
 
-def test_run_leaves_no_trace_in_the_process(capsys, monkeypatch, tmp_path):
-    """Signals, the collector, the environment, stdout and the folder belong to the caller."""
+def test_run_leaves_no_trace_in_the_process(monkeypatch, tmp_path):
+    """Signals, the collector, the environment, stdout and the folder belong to the caller.
+
+    Only the random numbers of random_compat start again."""
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\r\n")
 
     def state():
-        handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-        return handlers, gc.isenabled(), dict(os.environ), sys.stdout, os.listdir(tmp_path)
+        handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+        return handlers, gc.isenabled(), dict(os.environ), stdout.encoding, os.listdir(tmp_path)
 
+    monkeypatch.setattr(sys, "stdout", stdout)
     monkeypatch.chdir(tmp_path)
     gc.enable()
     before = state()
     microgpt.run(["anna", "bob"], Config(num_steps=2, num_samples=1))
     assert state() == before
+    assert stdout.detach().getvalue().startswith(b"num docs: 2\r\n")
 
 
 # Flags
@@ -139,7 +145,7 @@ def test_run_leaves_no_trace_in_the_process(capsys, monkeypatch, tmp_path):
 
 @pytest.fixture
 def command(monkeypatch):
-    """Calls main() with these arguments. What it does to the process is recorded and not done."""
+    """Calls main() with these arguments. Signals and collector are recorded and not set."""
     record = {}
 
     def call(*arguments):
@@ -276,7 +282,7 @@ def test_an_input_without_documents_is_one_line(error_of, docs_txt):
     assert "no documents" in error_of(docs_txt, "--prompt=a")
 
 
-def test_a_run_without_numbers_ends_with_one_line(command, capfd):
+def test_a_run_that_overflows_ends_with_one_line(command, capfd):
     """Below the last step line: what happened, which flags may help, and exit status 1."""
     with pytest.raises(SystemExit) as stopped:
         command(INPUT, "--num-steps=4", "--learning-rate=1e6")
@@ -289,23 +295,33 @@ def test_a_run_without_numbers_ends_with_one_line(command, capfd):
         assert flag in err
 
 
-BUGS = [ValueError("a"), OSError(2, "b"), KeyError("c"), UnicodeDecodeError("utf-8", b"", 0, 1, "")]
+BUGS = [ValueError, OSError, UnicodeError, LookupError, OverflowError, AssertionError, Exception]
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: type(bug).__name__)
+@pytest.mark.parametrize("bug", BUGS)
 def test_a_bug_shows_its_traceback(command, monkeypatch, docs_txt, bug):
     """An error of the program's own is not reported as the user's."""
 
     def rmsnorm(x):
-        raise bug
+        raise bug("a mistake in rmsnorm")
 
     monkeypatch.setattr(microgpt, "rmsnorm", rmsnorm)
-    with pytest.raises(type(bug)) as shown:
+    with pytest.raises(bug, match="a mistake in rmsnorm"):
         command(docs_txt)
-    assert shown.value is bug
 
 
 # main() owns its process
+
+
+def test_main_writes_utf8_and_newlines_on_any_stdout(command, docs_txt, monkeypatch):
+    """Also on one that is ASCII with CRLF."""
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\r\n")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    docs_txt.write_bytes("é\n".encode())
+    command(docs_txt, "--num-steps=0", "--num-samples=25", "--prompt=é")
+    out = stdout.detach().getvalue()
+    assert b"\r" not in out
+    assert out.count(": é".encode()) == 25
 
 
 def test_main_runs_on_a_system_without_sigpipe(command, runs, docs_txt, monkeypatch):

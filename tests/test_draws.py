@@ -13,7 +13,8 @@ import random_compat
 
 
 def test_the_authors_vector():
-    """mt19937ar.out, by the authors of MT19937: words from the key 0x123 0x234 0x345 0x456."""
+    """mt19937ar.out, by the authors of MT19937: the first ten words of the key 0x123 0x234 0x345
+    0x456, the 1000th, and ten floats."""
     generator = random_compat.Random(0x123 | 0x234 << 32 | 0x345 << 64 | 0x456 << 96)
     words = [generator._bits(32) for _ in range(1000)]
     assert words[:5] == [1067595299, 955945823, 477289528, 4107218783, 4228976476]
@@ -134,7 +135,7 @@ def test_no_seed_means_a_new_sequence():
 
 
 @pytest.mark.parametrize("seed", [1.0, "1", b"1", [1]])
-def test_a_seed_that_is_no_int_is_a_type_error(seed):
+def test_a_seed_that_is_not_an_int_is_a_type_error(seed):
     """Versions of CPython have made different numbers of a float or a text."""
     with pytest.raises(TypeError):
         random_compat.seed(seed)
@@ -161,7 +162,7 @@ def test_an_item_without_weight_is_never_chosen(fraction, item):
 @pytest.mark.parametrize(
     "weights", [[0.0, 0.0], [-1.0, -2.0], [1.0, math.inf], [1.0, math.nan], [1.0], [1.0, 1.0, 1.0]]
 )
-def test_weights_that_are_no_chances_are_refused(weights):
+def test_invalid_weights_are_refused(weights):
     """A total of 0, below 0, infinite or nan, and too few or too many weights: ValueError."""
     with pytest.raises(ValueError):
         random_compat.choices("ab", weights)

@@ -68,7 +68,12 @@ def assert_no_kink_nearby(f):
     inputs = []
     with pytest.MonkeyPatch.context() as patch:
         relu = Value.relu
-        patch.setattr(Value, "relu", lambda self: inputs.append(abs(self.data)) or relu(self))
+
+        def recording_relu(value):
+            inputs.append(abs(value.data))
+            return relu(value)
+
+        patch.setattr(Value, "relu", recording_relu)
         f()
     assert inputs, "the model has no relu"
     assert min(inputs) > 100 * STEP, "a finite difference across a kink is wrong: take another seed"
@@ -117,7 +122,7 @@ each_point = pytest.mark.parametrize("a, b", POINTS)
 
 @each_point
 @each_operation
-def test_an_operation_gives_what_it_gives_on_numbers(name, a, b):
+def test_an_operation_computes_what_it_does_on_floats(name, a, b):
     """The data of the result on Values is the result on floats."""
     result = OPERATIONS[name](Value(a), Value(b))
     assert result.data == pytest.approx(OPERATIONS[name](a, b), rel=1e-15)
@@ -174,7 +179,7 @@ def test_softmax_and_rmsnorm(function, numbers):
 
 
 def test_dot():
-    """Every number of both vectors has its derivative, also one that stands in both."""
+    """Every number of both vectors has its derivative, including one that is in both."""
     assert_gradients_match(lambda *v: dot(v[:3], v[3:]), 0.3, -1.2, 0.8, 2.0, 0.1, -0.7)
     assert_gradients_match(lambda a, b: dot([a, a, b], [b, a, a]), 0.3, -1.2)
 

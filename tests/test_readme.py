@@ -22,7 +22,8 @@ BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", re.DOTALL
 
 def section(heading):
     """The text of README.md from a heading of the second level to the next one."""
-    return re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)[1]
+    found = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)
+    return found[1] if found else ""
 
 
 class Prompt:
@@ -81,15 +82,23 @@ def test_the_blocks_of_the_story(prompt):
         assert prompt.paste(block) == expected, f"printed by:\n{block}"
 
 
-PREAMBLE, *RECIPES = BLOCK.findall(section("Going further"))
+RECIPES = BLOCK.findall(section("Going further"))
 
 
-@pytest.mark.parametrize("number", range(len(RECIPES)))
+def test_no_block_is_left_out():
+    """All blocks of Python are in the sections whose blocks are tested, and so are six recipes."""
+    sections = [section(heading) for heading in ("Usage", "How it works", "Going further")]
+    assert README.count("```python") == sum(len(BLOCK.findall(text)) for text in sections)
+    assert len(RECIPES) == 1 + 6
+
+
+@pytest.mark.parametrize("number", range(1, 7))
 def test_a_recipe_starts_alone(prompt, number):
     """Each recipe needs the preamble and no other recipe, and prints what is shown below it.
 
     Nor does it matter how many random numbers were drawn since."""
-    assert prompt.paste(PREAMBLE[0] + "random.seed(99)\n") == ""
+    preamble, _ = RECIPES[0]
+    assert prompt.paste(preamble + "random.seed(99)\n") == ""
     block, expected = RECIPES[number]
     assert prompt.paste(block) == expected
 

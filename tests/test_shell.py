@@ -1,5 +1,6 @@
 """In a shell: Ctrl-C, pipes, a terminal, and what is seen while the program runs."""
 
+import array
 import contextlib
 import os
 import re
@@ -10,6 +11,9 @@ import time
 
 import pytest
 from helpers import PROGRAM, ROOT, run_program
+
+fcntl = pytest.importorskip("fcntl", reason="no pipes of POSIX on this system")
+termios = pytest.importorskip("termios", reason="no terminals of POSIX on this system")
 
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "SIGPIPE"), reason="no POSIX signals on this system"
@@ -23,7 +27,10 @@ def read_until(fd, pattern, seconds=20):
     os.set_blocking(fd, False)
     while not re.search(pattern, seen) and time.monotonic() < end:
         with contextlib.suppress(BlockingIOError):
-            seen += os.read(fd, 1 << 16)
+            chunk = os.read(fd, 1 << 16)
+            if not chunk:
+                break  # the program has ended
+            seen += chunk
         time.sleep(0.002)
     assert re.search(pattern, seen), f"nothing like {pattern} in {seen!r}"
     return seen
@@ -166,12 +173,24 @@ def test_a_closed_stdout_ends_it_without_a_word(docs_txt, end, expected):
     assert (done.returncode, done.stdout, done.stderr) == expected
 
 
+def waiting_in(pipe):
+    """How many bytes have been written to the pipe and not been read."""
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
+
+
 def test_a_slow_reader_gets_every_line(start_process, docs_txt):
     """A pipe that is full makes the program wait, and nothing is lost."""
     command = [sys.executable, str(PROGRAM), str(docs_txt), "--n-embd=4", "--n-head=1"]
     settings = ["--num-steps=2200", "--num-samples=1"]
     process = start_process([*command, *settings], stdout=subprocess.PIPE)
-    time.sleep(0.5)  # the pipe holds 64 KiB, and 2200 steps are more
+    before, now = -1, 0
+    while now > before:  # wait until nothing more is written: the pipe is full
+        time.sleep(0.3)
+        before, now = now, waiting_in(process.stdout)
+    assert now > 0
+    assert process.poll() is None, "the program has ended, so the pipe was not full"
     seen = process.stdout.read()
     steps = [int(step) for step in re.findall(rb"step +(\d+) ", seen)]
     assert steps == list(range(1, 2201))

@@ -36,7 +36,7 @@ READ_ALIKE = {
     "NUL": ("\x00\n", ["\x00"]),
     "separators inside": ("a\x0bb\x0cc\u2028d\u2029e\n", ["a\x0bb\x0cc\u2028d\u2029e"]),
     "blanks of Unicode": ("\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000a\u3000", ["a"]),
-    "no blanks, but thin": ("\u200ba\u200b\n\u2060\n", ["\u200ba\u200b", "\u2060"]),
+    "invisible, but not blank": ("\u200ba\u200b\n\u2060\n", ["\u200ba\u200b", "\u2060"]),
     "scripts": ("zoë\n美咲\n\U0001f600\n", ["zoë", "美咲", "\U0001f600"]),
     "a letter and its accent, not composed": ("e\u0301\n\xe9\n", ["e\u0301", "\xe9"]),
     "a ligature": ("\ufb01\n", ["\ufb01"]),
@@ -47,13 +47,13 @@ READ_ALIKE = {
 
 
 @pytest.mark.parametrize("name", READ_ALIKE)
-def test_documents_that_python_and_javascript_read_alike(load, name):
+def test_documents_are_lines_that_are_not_blank(load, name):
     """Lines without blanks at their edges, no blank ones, and every character as it stands."""
     content, docs = READ_ALIKE[name]
     assert load(content.encode("utf-8")) == docs
 
 
-# content, what the original and this program read, what microgpt.js reads
+# content, what the original and this program read, and what microgpt.js reads
 READ_AS_PYTHON = {
     "a lone CR ends a line": ("a\rb\n", ["a", "b"], ["a\rb"]),
     "U+0085 at an edge": ("\x85anna\x85\n", ["anna"], ["\x85anna\x85"]),
@@ -61,19 +61,15 @@ READ_AS_PYTHON = {
     "U+FEFF at the end": ("mia\ufeff\n", ["mia\ufeff"], ["mia"]),
     "U+FEFF in a later line": ("a\n\ufeffmia\n", ["a", "\ufeffmia"], ["a", "mia"]),
 }
-BLANKS_OF_ECMASCRIPT = (
-    "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000\ufeff"
-)
 
 
 @pytest.mark.parametrize("name", READ_AS_PYTHON)
 def test_documents_that_are_read_as_the_original_reads_them(load, name):
     """Where the two languages differ, a blank and a line are Python's, not JavaScript's."""
     content, pythons, javascripts = READ_AS_PYTHON[name]
-    assert load(content.encode("utf-8")) == pythons
-    lines = content.split("\n")
-    assert [doc for line in lines if (doc := line.strip(BLANKS_OF_ECMASCRIPT))] == javascripts
+    docs = load(content.encode("utf-8"))
+    assert docs == pythons
+    assert docs != javascripts
 
 
 @pytest.mark.skipif(
@@ -127,10 +123,7 @@ def test_bos_is_known_by_its_number():
 
 def test_characters_are_in_the_order_of_code_points():
     """As in the original. JavaScript's order is that of UTF-16, which has emoji before U+FF41."""
-    characters = ["\uff41", "\U0001f600", "a"]
-    assert Tokenizer(characters).uchars == ["a", "\uff41", "\U0001f600"]
-    utf16 = sorted(characters, key=lambda ch: ch.encode("utf-16-be"))
-    assert utf16 == ["a", "\U0001f600", "\uff41"]
+    assert Tokenizer(["\uff41", "\U0001f600", "a"]).uchars == ["a", "\uff41", "\U0001f600"]
 
 
 def test_an_unknown_character_is_a_key_error():
