@@ -128,12 +128,15 @@ def test_run_leaves_no_trace_in_the_process(monkeypatch, tmp_path):
     stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\r\n")
 
     def state():
-        handlers = [signal.getsignal(number) for number in signal.valid_signals()]
-        return handlers, gc.isenabled(), dict(os.environ), stdout.encoding, os.listdir(tmp_path)
+        return dict(os.environ), stdout.encoding, os.listdir(tmp_path)
+
+    def refuse(*arguments):
+        raise AssertionError("run() has changed the process")
 
     monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(signal, "signal", refuse)
+    monkeypatch.setattr(gc, "disable", refuse)
     monkeypatch.chdir(tmp_path)
-    gc.enable()
     before = state()
     microgpt.run(["anna", "bob"], Config(num_steps=2, num_samples=1))
     assert state() == before
