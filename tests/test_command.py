@@ -69,7 +69,7 @@ def test_a_value_that_cannot_be_computed_with_is_refused(name, value):
 
 @pytest.mark.parametrize("name, value", cases_of(ALLOWED))
 def test_a_value_at_the_edge_is_taken(name, value):
-    """What can be computed with is allowed."""
+    """It is not too strict by one."""
     assert getattr(Config(**{name: value}), name) == value
 
 

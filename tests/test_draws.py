@@ -51,7 +51,7 @@ def draws_of(module):
 def same(draws, name):
     """Equal to the frozen ones. C libraries may differ in the last digit of log, sin and cos."""
     return draws[name] == (
-        pytest.approx(FROZEN[name], rel=1e-14) if name == "gauss" else FROZEN[name]
+        pytest.approx(FROZEN[name], rel=1e-14, abs=0) if name == "gauss" else FROZEN[name]
     )
 
 
@@ -66,8 +66,8 @@ def test_the_second_deviate_is_scaled_as_the_first():
     """gauss() makes two deviates at a time; both get the mean and the deviation of their call."""
     generator = random_compat.Random(42)
     first, second = FROZEN["gauss"]
-    assert generator.gauss(10, 3) == pytest.approx(10 + 3 * first, rel=1e-14)
-    assert generator.gauss(-5, 2) == pytest.approx(-5 + 2 * second, rel=1e-14)
+    assert generator.gauss(10, 3) == pytest.approx(10 + 3 * first, rel=1e-14, abs=0)
+    assert generator.gauss(-5, 2) == pytest.approx(-5 + 2 * second, rel=1e-14, abs=0)
 
 
 # The standard library, call by call
@@ -144,8 +144,8 @@ def test_a_seed_that_is_not_an_int_is_a_type_error(seed):
 def test_the_modules_functions_share_one_generator():
     """seed() is followed by all of them, and the standard library's generator is left alone."""
     stdlib.seed(11)
-    random_compat.seed(11)
-    expected = random_compat.Random(11)
+    random_compat.seed(12)
+    expected = random_compat.Random(12)
     for name, *arguments in (["random"], ["gauss"], ["shuffle", 50], ["choices", [1.0, 2.0], 2]):
         assert perform(random_compat, name, *arguments) == perform(expected, name, *arguments)
     assert stdlib.random() == stdlib.Random(11).random()

@@ -33,7 +33,7 @@ def test_a_node_knows_its_children_and_its_derivative_for_each(operation, childr
     operands = {"a": Value(2.0), "b": Value(5.0), "c": Value(7.0)}
     node = operation(*operands.values())
     assert [id(child) for child in node.children] == [id(operands[name]) for name in children]
-    assert list(node.local_grads) == pytest.approx(local_grads, rel=1e-15)
+    assert list(node.local_grads) == pytest.approx(local_grads, rel=1e-15, abs=0)
 
 
 def test_a_node_has_its_four_attributes_and_no_other():
@@ -211,7 +211,7 @@ def test_the_age_of_a_node_does_not_matter():
     for _ in range(1000):
         Value(1.0) + 1  # in the meantime
     (old * x + old).backward()  # x^0.5 + x^-0.5
-    assert x.grad == pytest.approx(0.25 - 0.0625, rel=1e-15)
+    assert x.grad == pytest.approx(0.25 - 0.0625, rel=1e-15, abs=0)
 
 
 @pytest.mark.parametrize("length", [5000, pytest.param(1_000_000, marks=pytest.mark.slow)])
