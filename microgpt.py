@@ -202,7 +202,7 @@ class Config:
             types = (int, float) if f.type is float else f.type  # an int will do as a float
             if not isinstance(value, types):
                 raise ValueError(f"{f.name} must be of type {f.type.__name__}, not {value!r}")
-            if least is not None and not least <= value < math.inf:
+            if least is not None and not least <= value <= sys.float_info.max:
                 raise ValueError(f"{f.name} must be finite and at least {least}, not {value}")
         if self.temperature == 0 or self.eps_adam == 0:
             raise ValueError("temperature and eps_adam must be above 0")

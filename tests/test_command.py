@@ -22,7 +22,7 @@ REFUSED = {
     "n_head": [0, -1, 3],
     "n_layer": [-1, 1.5],
     "block_size": [0],
-    "init_std": [-0.1, NAN, INF],
+    "init_std": [-0.1, NAN, INF, 10**400],
     "learning_rate": [-1e-9, NAN, INF, -INF, "0.1"],
     "beta1": [-0.1, 1.0, 1.5, NAN],
     "beta2": [-0.1, 1.0, 1.5, INF, NAN],
