@@ -349,7 +349,7 @@ def document_loss(tokens, state_dict, config):
 def train(docs, tokenizer, state_dict, config):
     """A generator that takes a step of training at each turn of a loop, and yields (step, loss).
 
-    Changes the weights in place."""
+    Changes the weights in place. Raises FloatingPointError when numbers overflow."""
     params = parameters(state_dict)
     m_buf = [0.0] * len(params)  # Adam's memory: a running mean of each gradient
     v_buf = [0.0] * len(params)  # and a running mean of its square
@@ -411,7 +411,9 @@ def check_docs(docs, prompt):
 
 
 def run(docs, config):
-    """Trains a model on docs, lets it write new ones, and prints both. Does not change docs."""
+    """Trains a model on docs, lets it write new ones, and prints both. Does not change docs.
+
+    Raises ValueError for docs or a prompt that it can't use, FloatingPointError as train() does."""
     docs = list(docs)
     check_docs(docs, config.prompt)
     random.seed(config.seed)  # let there be order among chaos: the same seed, the same run
