@@ -3,9 +3,9 @@
 There is no magic in it, only arithmetic and the chain rule, and all of that is in this file. What
 large models add is size and speed.
 
-Read from top to bottom: text, tokens, autograd, weights, model, training and sampling, and at the
-end run(), which puts them together. Comments give shapes: (n,) is a list of n numbers, and (r, c)
-is a list of r rows with c numbers each.
+Read from top to bottom: text, tokens, autograd, settings, weights, model, training and sampling.
+Then run() puts them together, and the rest is the command line. Comments give shapes: (n,) is a
+list of n numbers, and (r, c) is a list of r rows with c numbers each.
 
 A port of microgpt.js by Xenova, itself a port of microgpt.py by Andrej Karpathy.
 """
@@ -411,7 +411,7 @@ def check_docs(docs, prompt):
 
 
 def run(docs, config):
-    """Trains a model on docs, lets it write new ones, and prints both. Does not change docs.
+    """Trains a model on docs, samples from it, and prints what comes out. Does not change docs.
 
     Raises ValueError for docs or a prompt that it can't use, FloatingPointError as train() does."""
     docs = list(docs)

@@ -70,6 +70,14 @@ def test_the_second_deviate_is_scaled_as_the_first():
     assert generator.gauss(-5, 2) == pytest.approx(-5 + 2 * second, rel=1e-14, abs=0)
 
 
+def test_a_new_seed_forgets_the_second_deviate():
+    """After seed(), gauss() starts with the first deviate of the new sequence."""
+    generator = random_compat.Random(7)
+    generator.gauss()
+    generator.seed(42)
+    assert generator.gauss() == pytest.approx(FROZEN["gauss"][0], rel=1e-14, abs=0)
+
+
 # The standard library, call by call
 
 changed = [name for name in FROZEN if not same(draws_of(stdlib), name)]
