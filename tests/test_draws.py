@@ -120,7 +120,7 @@ def test_many_rounds_of_the_state(seed):
 
 
 @with_the_standard_library
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(seeds, st.lists(calls, max_size=30))
 def test_any_sequence_of_calls(seed, sequence):
     """Each call gives the same result, and leaves the next one at the same place."""

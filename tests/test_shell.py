@@ -182,11 +182,12 @@ def waiting_in(pipe):
 
 def test_a_slow_reader_gets_every_line(start_process, docs_txt):
     """A pipe that is full makes the program wait, and nothing is lost."""
-    command = [sys.executable, str(PROGRAM), str(docs_txt), "--n-embd=4", "--n-head=1"]
-    settings = ["--num-steps=2200", "--num-samples=1"]
-    process = start_process([*command, *settings], stdout=subprocess.PIPE)
+    tiny = ["--n-embd=1", "--n-head=1", "--n-layer=0", "--block-size=1"]
+    command = [sys.executable, str(PROGRAM), str(docs_txt), *tiny, "--num-steps=2200"]
+    process = start_process(command, stdout=subprocess.PIPE)
     before, now = -1, 0
-    while now > before or now < 16384:  # wait until nothing more is written: the pipe is full
+    # Wait until nothing more is written, which means that the pipe is full.
+    while process.poll() is None and (now > before or now < 16384):
         time.sleep(0.3)
         before, now = now, waiting_in(process.stdout)
     assert process.poll() is None, "the program has ended, so the pipe was not full"

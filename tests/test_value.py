@@ -36,12 +36,6 @@ def test_a_node_knows_its_children_and_its_derivative_for_each(operation, childr
     assert list(node.local_grads) == pytest.approx(local_grads, rel=1e-15, abs=0)
 
 
-def test_a_node_has_its_four_attributes_and_no_other():
-    """A misspelt attribute is an error."""
-    with pytest.raises(AttributeError):
-        Value(1.0).gradient = 2.0
-
-
 def test_a_node_shows_its_number_and_its_gradient():
     """repr() is what a learner sees at the prompt."""
     a = Value(2.0)
