@@ -7,22 +7,11 @@ from fractions import Fraction
 
 import pytest
 from helpers import GOLDEN, before_the_first_step, drawn_weights
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 
 import microgpt
-from microgpt import (
-    Config,
-    Value,
-    add,
-    attention,
-    document_loss,
-    dot,
-    linear,
-    mlp,
-    rmsnorm,
-    softmax,
-)
+from microgpt import Config, Value, dot
 
 STEP = 1e-5  # gives an error of about STEP**2 = 1e-10, and rounding adds about 1e-16 / STEP = 1e-11
 
@@ -53,7 +42,7 @@ def test_every_weight_of_a_small_model(name):
     state_dict = drawn_weights(config, vocab_size=4)
 
     def loss():
-        return document_loss(tokens, state_dict, config)
+        return microgpt.document_loss(tokens, state_dict, config)
 
     assert_no_kink_nearby(loss)
     loss().backward()
@@ -158,7 +147,7 @@ def test_relu_turns_at_0_and_nowhere_else(x, derivative):
 
 
 def weighted(vector):
-    """One number in which each element counts in another way, so that none can be exchanged."""
+    """One number in which each element has a weight of its own, so that none can be exchanged."""
     return sum(x * (0.5 + 0.25 * i) + x * x * (0.1 * i) for i, x in enumerate(vector))
 
 
@@ -172,7 +161,7 @@ def rows_of(values, width):
 
 
 @pytest.mark.parametrize("numbers", [[0.5], [1.0, -1.5], [0.1, -2.0, 3.0, 0.4], [0.05, 0.02]])
-@pytest.mark.parametrize("function", [softmax, rmsnorm])
+@pytest.mark.parametrize("function", [microgpt.softmax, microgpt.rmsnorm])
 def test_softmax_and_rmsnorm(function, numbers):
     """The derivative goes through the total and the scale as well."""
     assert_gradients_match(lambda *values: weighted(function(list(values))), *numbers)
@@ -184,10 +173,10 @@ def test_dot():
     assert_gradients_match(lambda a, b: dot([a, a, b], [b, a, a]), 0.3, -1.2)
 
 
-numbers = st.floats(-9, 9)
+floats = st.floats(-9, 9)
 
 
-@given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=20))
+@given(st.lists(st.tuples(floats, floats), min_size=1, max_size=20))
 def test_dot_is_the_sum_of_products(pairs):
     """The one node of dot has the value and the gradients of the 2n nodes that it replaces."""
     results = []
@@ -202,8 +191,8 @@ def test_dot_is_the_sum_of_products(pairs):
 def test_linear_and_add():
     """linear has a row of the matrix for each number of the result; add adds place by place."""
     numbers = some_numbers(3 + 6)
-    assert_gradients_match(lambda *v: weighted(linear(v[:3], rows_of(v[3:], 3))), *numbers)
-    assert_gradients_match(lambda *v: weighted(add(v[:3], v[3:6])), *numbers)
+    assert_gradients_match(lambda *v: weighted(microgpt.linear(v[:3], rows_of(v[3:], 3))), *numbers)
+    assert_gradients_match(lambda *v: weighted(microgpt.add(v[:3], v[3:6])), *numbers)
 
 
 def test_mlp():
@@ -211,7 +200,7 @@ def test_mlp():
 
     def f(*v):
         state_dict = {"layer0.mlp_fc1": rows_of(v[2:18], 2), "layer0.mlp_fc2": rows_of(v[18:], 8)}
-        return weighted(mlp(v[:2], 0, state_dict))
+        return weighted(microgpt.mlp(v[:2], 0, state_dict))
 
     assert_gradients_match(f, *some_numbers(2 + 16 + 16))
 
@@ -226,7 +215,7 @@ def test_attention():
             f"layer0.{name}": rows_of(v[4 * i : 4 * i + 4], 2) for i, name in enumerate(names)
         }
         keys, values = [list(v[16:18])], [list(v[18:20])]
-        return weighted(attention(list(v[20:22]), 0, keys, values, state_dict, config))
+        return weighted(microgpt.attention(list(v[20:22]), 0, keys, values, state_dict, config))
 
     assert_gradients_match(f, *some_numbers(22))
 
@@ -275,6 +264,7 @@ def grow(leaves, program, operations):
     return numbers
 
 
+@pytest.mark.whole
 @settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), programs(RATIONAL, 14), st.booleans())
 def test_random_rational_functions(numbers, program, through_a_pickle):
@@ -294,11 +284,15 @@ def test_random_rational_functions(numbers, program, through_a_pickle):
         assert values[i].grad == pytest.approx(float(derivative), rel=1e-9, abs=1e-7)
 
 
+@pytest.mark.whole
 @settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.floats(-2, 2), min_size=1, max_size=3), programs(CURVES, 6))
 def test_random_curves(numbers, program):
     """Gradients through exp, log and powers agree with central differences."""
-    everything = grow([Value(x) for x in numbers], program, CURVES)
+    try:
+        everything = grow([Value(x) for x in numbers], program, CURVES)
+    except OverflowError:
+        reject()
     assume(all(math.isfinite(v.data) and abs(v.data) < 20 for v in everything))
     assert_gradients_match(lambda *leaves: grow(leaves, program, CURVES)[-1], *numbers)
 
@@ -307,6 +301,7 @@ def test_random_curves(numbers, program):
 
 LINES = (GOLDEN / "pytorch.gradients.txt").read_text(encoding="utf-8").splitlines()
 SUMMARY = {words: float(number) for words, _, number in (line.rpartition(" ") for line in LINES)}
+assert len(SUMMARY) == 1 + 9 + 12  # a loss, nine norms and twelve gradients
 
 
 @pytest.fixture(scope="module")

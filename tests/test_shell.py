@@ -12,8 +12,8 @@ import time
 import pytest
 from helpers import PROGRAM, ROOT, run_program
 
-fcntl = pytest.importorskip("fcntl", reason="no pipes of POSIX on this system")
-termios = pytest.importorskip("termios", reason="no terminals of POSIX on this system")
+fcntl = pytest.importorskip("fcntl", reason="this system has no POSIX pipes")
+termios = pytest.importorskip("termios", reason="this system has no POSIX terminals")
 
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "SIGPIPE"), reason="no POSIX signals on this system"

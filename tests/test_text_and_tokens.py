@@ -58,8 +58,8 @@ READ_AS_PYTHON = {
     "a lone CR ends a line": ("a\rb\n", ["a", "b"]),
     "U+0085 at an edge is a blank": ("\x85anna\x85\n", ["anna"]),
     "U+001C and U+001F at an edge are blanks": ("\x1cbob\x1f\n", ["bob"]),
-    "U+FEFF at the end is none": ("mia\ufeff\n", ["mia\ufeff"]),
-    "U+FEFF in a later line is none": ("a\n\ufeffmia\n", ["a", "\ufeffmia"]),
+    "U+FEFF at the end is not a blank": ("mia\ufeff\n", ["mia\ufeff"]),
+    "U+FEFF in a later line is not a blank": ("a\n\ufeffmia\n", ["a", "\ufeffmia"]),
 }
 
 
@@ -102,9 +102,7 @@ def test_tokens_of_a_small_vocabulary():
 
 @given(st.lists(st.text(min_size=1, max_size=9), min_size=1, max_size=9))
 def test_any_text_comes_back(docs):
-    """Tokens lie between two bos, below bos, in code point order, and decode to the text.
-
-    The order is that of the original. JavaScript's has emoji before U+FF41, for example."""
+    """Tokens lie between two bos, below bos, in code point order, and decode to the text."""
     tokenizer = Tokenizer(docs)
     assert tokenizer.uchars == sorted(set("".join(docs)), key=ord)
     assert tokenizer.vocab_size == len(tokenizer.uchars) + 1
@@ -119,6 +117,11 @@ def test_bos_is_known_by_its_number():
     """decode() leaves it out wherever the number comes from, also in a large vocabulary."""
     tokenizer = Tokenizer([chr(256 + i) for i in range(300)])
     assert tokenizer.decode([int("300"), 7, int("300")]) == chr(256 + 7)
+
+
+def test_characters_are_in_the_order_of_code_points():
+    """As in the original. JavaScript's order is that of UTF-16, which has emoji before U+FF41."""
+    assert Tokenizer(["\uff41", "\U0001f600", "a"]).uchars == ["a", "\uff41", "\U0001f600"]
 
 
 def test_an_unknown_character_is_a_key_error():
