@@ -42,8 +42,10 @@ class Prompt:
 
 @pytest.fixture
 def prompt(monkeypatch):
-    """A fresh prompt in the project's folder."""
+    """A fresh prompt in the project's folder. What a block has replaced is put back."""
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(microgpt, "softmax", microgpt.softmax)
+    monkeypatch.setattr(microgpt.random, "choices", microgpt.random.choices)
     return Prompt()
 
 

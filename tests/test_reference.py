@@ -27,6 +27,7 @@ RUNS = {
         INPUT,
         Config(num_steps=15, num_samples=5, n_embd=12, n_head=3, n_layer=3, block_size=6),
     ),
+    "bigseed": (INPUT, Config(num_steps=5, num_samples=3, seed=-(2**70))),
     "onehead": (INPUT, Config(num_steps=15, num_samples=5, n_embd=5, n_head=1, block_size=1)),
     "sixes": (INPUT, Config(num_steps=12, num_samples=4, n_embd=18, n_head=3)),
     "adam": (
