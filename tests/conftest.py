@@ -1,8 +1,7 @@
-"""The order of the tests, and what surrounds each of them."""
+"""The order of the tests, and what several of them need."""
 
 import gc
 import os
-import sys
 
 import hypothesis
 import pytest
@@ -19,6 +18,8 @@ ORDER = [
     "test_model",
     "test_training",
     "test_sampling",
+    "test_settings",
+    "test_run",
     "test_command",
     "test_shell",
     "test_reference",
@@ -38,20 +39,10 @@ def pytest_collection_modifyitems(items):
     items.sort(key=rank)
 
 
-@pytest.fixture(autouse=True)
-def ordinary_environment(monkeypatch):
-    """What the user has set for Python does not reach the processes that a test starts.
-
-    With an unbuffered stdout, for example, no missing flush would show."""
-    for name in ("DEVMODE", "IOENCODING", "UNBUFFERED", "UTF8", "WARNINGS"):
-        monkeypatch.delenv(f"PYTHON{name}", raising=False)
-
-
-@pytest.fixture(autouse=True)
-def collector_as_in_the_command():
-    """CPython's cyclic collector is off while a test runs, as in main()."""
-    if sys.implementation.name == "cpython":
-        gc.disable()
+@pytest.fixture
+def without_collector():
+    """CPython's cyclic collector is off, as in the command."""
+    gc.disable()
     yield
     gc.enable()
 

@@ -1,8 +1,6 @@
-"""What several test files use: paths, small models, and the program as a user starts it."""
+"""What several test files use: paths, weights, and the default run before it trains."""
 
 import pathlib
-import subprocess
-import sys
 
 import microgpt
 
@@ -31,10 +29,3 @@ def before_the_first_step():
     microgpt.random.shuffle(docs)
     tokenizer = microgpt.Tokenizer(docs)
     return docs, tokenizer, microgpt.init_state_dict(config, tokenizer.vocab_size), config
-
-
-def run_program(*arguments, **options):
-    """Runs microgpt.py in a process to its end. stdout and stderr come back as bytes."""
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 60, **options}
-    command = [sys.executable, str(PROGRAM), *map(str, arguments)]
-    return subprocess.run(command, check=False, **options)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import microgpt
 import random_compat
 
 # Published numbers
@@ -128,6 +129,18 @@ def test_any_sequence_of_calls(seed, sequence):
     for call in sequence:
         assert perform(ours, *call) == perform(theirs, *call), call
     assert ours.random() == theirs.random()
+
+
+@with_the_standard_library
+@pytest.mark.whole
+def test_import_random_changes_no_byte_of_a_run(monkeypatch, capsys):
+    """With `import random` in place of random_compat, a run prints the same."""
+    outputs = []
+    for module in (random_compat, stdlib):
+        monkeypatch.setattr(microgpt, "random", module)
+        microgpt.run(["anna", "bob", "cleo"], microgpt.Config(num_steps=3, seed=-(2**70)))
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1]
 
 
 # Seeds, generators and errors

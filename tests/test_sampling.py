@@ -49,14 +49,6 @@ def test_a_sample_ends_at_the_first_bos(drawing, two_words):
     assert sample(tokenizer, state_dict, config) == "ab"
 
 
-def test_bos_may_be_a_large_number(drawing):
-    """With 300 characters bos is 300, which CPython does not keep as one object."""
-    tokenizer = Tokenizer(["".join(map(chr, range(1000, 1300)))])
-    config = Config(n_embd=4, n_head=1)
-    drawing([int("300")])  # an object of its own
-    assert sample(tokenizer, drawn_weights(config, tokenizer.vocab_size), config) == ""
-
-
 def test_a_sample_fills_the_block_at_most(drawing, two_words):
     """Without a bos, block_size tokens are drawn."""
     tokenizer, state_dict, config = two_words

@@ -1,6 +1,5 @@
-"""In a shell: Ctrl-C, pipes, a terminal, and what is seen while the program runs."""
+"""In a shell: each line is seen as it comes, and Ctrl-C, head and a full disk end a run."""
 
-import array
 import contextlib
 import os
 import re
@@ -10,10 +9,7 @@ import sys
 import time
 
 import pytest
-from helpers import PROGRAM, ROOT, run_program
-
-fcntl = pytest.importorskip("fcntl", reason="this system has no POSIX pipes")
-termios = pytest.importorskip("termios", reason="this system has no POSIX terminals")
+from helpers import PROGRAM, ROOT
 
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "SIGPIPE"), reason="no POSIX signals on this system"
@@ -21,9 +17,36 @@ pytestmark = pytest.mark.skipif(
 ENDLESS = "--num-steps=1000000"
 
 
-def read_until(fd, pattern, seconds=20):
-    """What arrives at fd up to the first match of pattern."""
-    seen, end = b"", time.monotonic() + seconds
+@pytest.fixture
+def start():
+    """Starts a command in a process group of its own, which is killed when the test ends."""
+    processes = []
+
+    def start_process(*command, **options):
+        # With an unbuffered stdout, no missing flush would show.
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            cwd=ROOT,
+            env=environment,
+            **options,
+        )
+        processes.append(process)
+        return process
+
+    yield start_process
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):  # the whole group has ended
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def read_until(process, pattern, seconds=20):
+    """What the process has written up to the first match of pattern."""
+    fd, seen, end = process.stdout.fileno(), b"", time.monotonic() + seconds
     os.set_blocking(fd, False)
     while not re.search(pattern, seen) and time.monotonic() < end:
         with contextlib.suppress(BlockingIOError):
@@ -36,91 +59,33 @@ def read_until(fd, pattern, seconds=20):
     return seen
 
 
-@pytest.fixture
-def start_process():
-    """subprocess.Popen in a process group of its own, which is killed when the test ends."""
-    started = []
-
-    def start(command, **options):
-        process = subprocess.Popen(command, start_new_session=True, **options)
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        with contextlib.suppress(ProcessLookupError):  # the whole group has ended
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream:
-                stream.close()
-
-
 # What is seen while it runs. A buffer would hold back 8,192 bytes.
 
 
-@pytest.fixture
-def seen_of(start_process):
-    """What a started program has written up to a match of pattern."""
-
-    def start(pattern, *arguments):
-        process = start_process([sys.executable, str(PROGRAM), *arguments], stdout=subprocess.PIPE)
-        return read_until(process.stdout.fileno(), pattern)
-
-    return start
-
-
-@pytest.fixture
-def seen_of_stuck(start_process, docs_txt):
-    """What a program has written up to a match of pattern, if one of its functions never ends."""
-
-    def start(function, pattern):
-        stuck = f"microgpt.{function} = lambda *_: time.sleep(600)"
-        code = f"import microgpt, time; {stuck}; microgpt.main()"
-        command = [sys.executable, "-c", code, str(docs_txt), "--num-steps=1"]
-        process = start_process(command, stdout=subprocess.PIPE, cwd=ROOT)
-        return read_until(process.stdout.fileno(), pattern)
-
-    return start
+@pytest.mark.parametrize(
+    "function, last_line", [("train", rb"num params: \d+\n"), ("sample", rb"names\) ---\n")]
+)
+def test_what_was_printed_is_seen_before_long_work(start, docs_txt, function, last_line):
+    """The header is seen before the first step has ended, and its line before the first sample."""
+    stuck = f"import microgpt, time; microgpt.{function} = lambda *_: time.sleep(600)"
+    code = f"{stuck}; microgpt.main()"
+    read_until(start(sys.executable, "-c", code, docs_txt, "--num-steps=1"), last_line)
 
 
-def test_the_header_is_seen_before_the_first_step(seen_of_stuck):
-    """The first three lines come at once, however long the first step takes."""
-    seen_of_stuck("train", rb"num params: \d+\n")
+@pytest.mark.parametrize(
+    "flags, line",
+    [
+        ([ENDLESS], rb"step +5 / 1000000 \| loss \d\.\d{4}\r"),
+        (["--num-steps=1", "--num-samples=1000000"], rb"sample  1: .*\n"),
+    ],
+    ids=["step", "sample"],
+)
+def test_each_line_is_seen_as_it_comes(start, docs_txt, flags, line):
+    """Long before a buffer is full."""
+    assert len(read_until(start(sys.executable, PROGRAM, docs_txt, *flags), line)) < 4096
 
 
-def test_each_step_line_is_seen_as_it_comes(seen_of, docs_txt):
-    """The fifth step is seen long before a buffer is full."""
-    seen = seen_of(rb"step +5 / 1000000 \| loss \d\.\d{4}\r", str(docs_txt), ENDLESS)
-    assert len(seen) < 4096
-
-
-def test_the_line_before_the_samples_is_seen_before_the_first(seen_of_stuck):
-    """Between the last step and the first sample there is something to see."""
-    seen_of_stuck("sample", rb"names\) ---\n")
-
-
-def test_each_sample_is_seen_as_it_comes(seen_of, docs_txt):
-    """`| tee log` shows the first sample before the last is drawn."""
-    seen = seen_of(rb"sample  1: .*\n", str(docs_txt), "--num-steps=1", "--num-samples=1000000")
-    assert len(seen) < 4096
-
-
-def test_each_step_covers_the_one_before_on_a_terminal(docs_txt):
-    """Step lines end in a carriage return alone."""
-    pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
-    ours, theirs = pty.openpty()
-    try:
-        done = run_program(docs_txt, "--num-steps=3", "--num-samples=1", stdout=theirs)
-        lines = read_until(ours, rb"sample  1: \w*\r\n").decode().split("\n")
-    finally:
-        os.close(ours)
-        os.close(theirs)
-    assert [line.rpartition("\r")[0].count("\r") for line in lines[3:5]] == [3, 0]
-    assert done.stderr == b""
-
-
-# Signals and streams
+# How it ends
 
 
 def with_default_sigint():
@@ -128,16 +93,11 @@ def with_default_sigint():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_ctrl_c_ends_a_shells_loop(start_process, docs_txt):
+def test_ctrl_c_ends_a_shells_loop(start, docs_txt):
     """The program dies of the signal, without a word: after a status, bash would go on."""
     loop = f'for s in 1 2 3; do "{sys.executable}" "{PROGRAM}" "{docs_txt}" {ENDLESS}; done'
-    process = start_process(
-        ["bash", "-c", loop],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=with_default_sigint,
-    )
-    read_until(process.stdout.fileno(), rb"step +5 ")
+    process = start("bash", "-c", loop, preexec_fn=with_default_sigint)
+    read_until(process, rb"step +5 ")
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does
     assert process.wait(timeout=20) == -signal.SIGINT
     assert process.stderr.read() == b""
@@ -147,21 +107,20 @@ def test_ctrl_c_ends_a_shells_loop(start_process, docs_txt):
     sys.implementation.name == "pypy",
     reason="PyPy takes SIGINT over when it starts, so nobody can tell that it was ignored",
 )
-def test_a_background_job_survives_a_ctrl_c_that_is_not_for_it(start_process, docs_txt):
+def test_a_background_job_survives_a_ctrl_c_that_is_not_for_it(start, docs_txt):
     """A job that a script starts with & ignores SIGINT, and goes on."""
     job = f'"{sys.executable}" "{PROGRAM}" "{docs_txt}" {ENDLESS} & wait; wait'
-    process = start_process(["bash", "-c", job], stdout=subprocess.PIPE)
-    output = process.stdout.fileno()
-    read_until(output, rb"step +5 ")
+    process = start("bash", "-c", job)
+    read_until(process, rb"step +5 ")
     os.killpg(process.pid, signal.SIGINT)
-    last = max(map(int, re.findall(rb"step +(\d+)", read_until(output, rb"step +\d+ .*\r"))))
-    read_until(output, rb"step +%d " % (last + 20))
+    last = max(map(int, re.findall(rb"step +(\d+)", read_until(process, rb"step +\d+ .*\r"))))
+    read_until(process, rb"step +%d " % (last + 20))
 
 
 @pytest.mark.parametrize(
     "end, expected",
     [
-        ("--num-steps=1000000 | head -n 1", (128 + 13, b"num docs: 3\n", b"")),
+        (f"{ENDLESS} | head -n 1", (128 + 13, b"num docs: 3\n", b"")),
         ("--num-steps=2 >&-", (0, b"", b"")),
     ],
     ids=["head", "no stdout"],
@@ -173,34 +132,11 @@ def test_a_closed_stdout_ends_it_without_a_word(docs_txt, end, expected):
     assert (done.returncode, done.stdout, done.stderr) == expected
 
 
-def waiting_in(pipe):
-    """How many bytes have been written to the pipe and not been read."""
-    count = array.array("i", [0])
-    fcntl.ioctl(pipe, termios.FIONREAD, count)
-    return count[0]
-
-
-def test_a_slow_reader_gets_every_line(start_process, docs_txt):
-    """A pipe that is full makes the program wait, and nothing is lost."""
-    tiny = ["--n-embd=1", "--n-head=1", "--n-layer=0", "--block-size=1"]
-    command = [sys.executable, str(PROGRAM), str(docs_txt), *tiny, "--num-steps=2200"]
-    process = start_process(command, stdout=subprocess.PIPE)
-    before, now = -1, 0
-    # Wait until nothing more is written, which means that the pipe is full.
-    while process.poll() is None and (now > before or now < 16384):
-        time.sleep(0.3)
-        before, now = now, waiting_in(process.stdout)
-    assert process.poll() is None, "the program has ended, so the pipe was not full"
-    seen = process.stdout.read()
-    steps = [int(step) for step in re.findall(rb"step +(\d+) ", seen)]
-    assert steps == list(range(1, 2201))
-    assert process.wait() == 0
-
-
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 def test_a_full_disk_is_an_error(docs_txt):
     """What cannot be written is not passed over in silence."""
     with open("/dev/full", "wb") as full:
-        done = run_program(docs_txt, "--num-steps=2", stdout=full)
+        command = [sys.executable, PROGRAM, docs_txt, "--num-steps=2"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode != 0
     assert b"No space left on device" in done.stderr

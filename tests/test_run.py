@@ -1,0 +1,131 @@
+"""run() is decided by its arguments, goes on as long as there are numbers, and leaves no trace."""
+
+import gc
+import io
+import os
+import signal
+import sys
+
+import pytest
+from helpers import INPUT
+
+import microgpt
+from microgpt import Config
+
+DOCS = ["emma", "anna", "isabella", "bob", "christopherus maximus"]
+
+
+@pytest.mark.parametrize("seed", [0, 1, -3, 2**70])
+def test_a_run_is_decided_by_its_seed(capsys, seed):
+    """The same seed, also 0, gives the same run, and another seed gives another run."""
+    outputs = []
+    for used in (seed, seed, seed + 7):
+        microgpt.run(DOCS, Config(num_steps=2, num_samples=3, seed=used))
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1]
+    assert outputs[0] != outputs[2]
+
+
+def test_documents_stay_as_they_were(capsys):
+    """The caller's list keeps its order, and any iterable will do."""
+    docs = list(DOCS)
+    microgpt.run(docs, Config(num_steps=2, num_samples=1))
+    assert docs == DOCS
+    microgpt.run(iter(docs), Config(num_steps=2, num_samples=1))
+    assert capsys.readouterr().out.count("num docs: 5\n") == 2
+
+
+@pytest.mark.parametrize(
+    "docs, prompt, named", [([], "", "documents"), (["anna"], "az", "'z'")], ids=["docs", "prompt"]
+)
+def test_what_it_cannot_use_is_refused_before_it_starts(docs, prompt, named, capsys):
+    """No documents, or a prompt with a character of none: ValueError, and nothing is printed."""
+    with pytest.raises(ValueError, match=named):
+        microgpt.run(docs, Config(prompt=prompt))
+    assert capsys.readouterr().out == ""
+
+
+def test_the_process_is_left_alone(monkeypatch, tmp_path):
+    """Signals, the collector, the environment, stdout and the folder belong to the caller."""
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\r\n")
+
+    def state():
+        return dict(os.environ), stdout.encoding, os.listdir(tmp_path)
+
+    def refuse(*arguments):
+        raise AssertionError("run() has changed the process")
+
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(signal, "signal", refuse)
+    monkeypatch.setattr(gc, "disable", refuse)
+    monkeypatch.chdir(tmp_path)
+    before = state()
+    microgpt.run(["anna", "bob"], Config(num_steps=2, num_samples=1))
+    assert state() == before
+    assert stdout.detach().getvalue().startswith(b"num docs: 2\r\n")
+
+
+# Extreme settings, on input.txt. The losses are microgpt.js's, made as golden/README.md says.
+
+FIRST = 3.1416701487246295  # the loss of the first step, when nothing has been learned
+GOES_ON = {
+    "the lowest epsilon": (
+        Config(num_steps=4, num_samples=1, eps_adam=5e-324),
+        [FIRST, 3.1723490140825206, 3.3467013258889797, 3.126772255887501],
+        "pxolf",
+    ),
+    "all weights 0": (
+        Config(num_steps=4, num_samples=1, init_std=0),
+        [3.295836866004329] * 4,
+        "ownlh",
+    ),
+    "a temperature of 1e-300": (
+        Config(num_steps=1, num_samples=1, temperature=1e-300),
+        [FIRST],
+        "jpjpyjjjpyrjpbj",
+    ),
+    "a rate of 0.5": (
+        Config(num_steps=4, num_samples=1, learning_rate=0.5),
+        [FIRST, 60.87815373323838, 26.359289116576633, 123.8608479047747],
+        "hht",
+    ),
+}
+OVERFLOWS = {
+    "a rate of 1e6": (Config(num_steps=4, learning_rate=1e6), [FIRST, float("inf")]),
+    "a rate of 1e308, in sampling": (Config(num_steps=1, learning_rate=1e308), [FIRST]),
+    "weights of 1e200": (Config(num_steps=4, init_std=1e200), [3.295836866004329]),
+    "weights of 1e308": (Config(num_steps=4, init_std=1e308), []),
+    "a temperature of 1e-310": (Config(num_steps=1, temperature=1e-310), [FIRST]),
+}
+
+
+def output_of(losses, num_steps):
+    """What a run on input.txt prints up to these losses."""
+    header = "num docs: 12855\nvocab size: 27\nnum params: 4192\n"
+    return header + "".join(
+        f"step {step:4} / {num_steps:4} | loss {loss:.4f}\r"
+        for step, loss in enumerate(losses, start=1)
+    )
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("name", GOES_ON)
+def test_a_run_goes_on_while_there_are_numbers(name, capfd):
+    """It prints what the reference prints, to its end."""
+    config, losses, text = GOES_ON[name]
+    microgpt.run(microgpt.load_docs(INPUT), config)
+    samples = f"\n--- inference (new, hallucinated names) ---\nsample  1: {text}\n"
+    assert capfd.readouterr().out == output_of(losses, config.num_steps) + samples
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("name", OVERFLOWS)
+def test_a_run_that_overflows_ends_with_an_error(name, capfd):
+    """The losses up to there are the reference's; then a FloatingPointError, and no sample."""
+    config, losses = OVERFLOWS[name]
+    with pytest.raises(FloatingPointError, match="a score is infinite or nan"):
+        microgpt.run(microgpt.load_docs(INPUT), config)
+    out = capfd.readouterr().out
+    assert out.startswith(output_of(losses, config.num_steps))
+    assert out.count("loss") == len(losses)
+    assert "sample" not in out

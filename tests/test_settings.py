@@ -1,0 +1,77 @@
+"""Config takes every setting that can be computed with, and refuses the others by name."""
+
+import dataclasses
+import math
+
+import pytest
+
+from microgpt import Config
+
+NAN, INF = math.nan, math.inf
+REFUSED = {
+    "n_embd": [0, -4, 16.0, "16"],
+    "n_head": [0, -1, 3],
+    "n_layer": [-1, 1.5],
+    "block_size": [0],
+    "init_std": [-0.1, NAN, INF, 10**400],
+    "learning_rate": [-1e-9, NAN, INF, -INF, "0.1"],
+    "beta1": [-0.1, 1.0, NAN],
+    "beta2": [-0.1, 1.0, NAN],
+    "eps_adam": [0.0, -1e-8, NAN, INF],
+    "num_steps": [-1, 2.5, None],
+    "temperature": [0.0, -0.5, NAN, INF],
+    "num_samples": [-1],
+    "seed": [1.5, "x", None],
+    "prompt": ["a" * 16, 5],
+}
+ALLOWED = {
+    "n_embd": [4, 400],
+    "n_head": [1, 16],
+    "n_layer": [0],
+    "block_size": [1],
+    "init_std": [0.0, 1, 1e308],
+    "learning_rate": [0.0, 1, 1e308],
+    "beta1": [0, 0.999999],
+    "beta2": [0, 0.999999],
+    "eps_adam": [5e-324, 1e308],
+    "num_steps": [0],
+    "temperature": [5e-324, 1, 1e308],
+    "num_samples": [0],
+    "seed": [-1, 0, 10**400],
+    "prompt": ["", "a" * 15],
+}
+
+
+def cases_of(table):
+    """A case for each value of each setting."""
+    return [
+        pytest.param(name, value, id=f"{name}={value!r}"[:40])
+        for name, values in table.items()
+        for value in values
+    ]
+
+
+@pytest.mark.parametrize("name, value", cases_of(REFUSED))
+def test_a_value_that_cannot_be_computed_with_is_refused(name, value):
+    """Config raises a ValueError that names the setting."""
+    with pytest.raises(ValueError, match=name):
+        Config(**{name: value})
+
+
+@pytest.mark.parametrize("name, value", cases_of(ALLOWED))
+def test_a_value_at_the_edge_is_taken(name, value):
+    """It is not too strict by one."""
+    assert getattr(Config(**{name: value}), name) == value
+
+
+def test_a_setting_cannot_be_changed():
+    """A Config is frozen: weights that were made for it still fit."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().n_embd = 32
+
+
+def test_the_defaults_are_the_references_constants():
+    """As they stand in microgpt.js, and no prompt."""
+    n_embd, n_head, n_layer, block_size, *others = dataclasses.astuple(Config())
+    assert (n_embd, n_head, n_layer, block_size) == (16, 4, 1, 16)
+    assert others == [0.08, 0.01, 0.85, 0.99, 1e-8, 1000, 0.5, 20, 42, ""]
