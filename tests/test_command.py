@@ -17,6 +17,8 @@ from microgpt import Config
 def command(monkeypatch):
     """Calls main() with these arguments. Signals and collector are recorded and not set."""
     record = {}
+    monkeypatch.setenv("NO_COLOR", "1")  # argparse has colors from Python 3.14 on
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["microgpt", *map(str, arguments)])
@@ -83,7 +85,7 @@ def test_help_has_each_setting_with_its_text_and_its_default(command, capsys, mo
 
 @pytest.fixture
 def error_of(command, capsys):
-    """What main() says on stderr behind argparse's usage. It exits with 2 and prints no more."""
+    """What main() says on stderr after argparse's usage. It exits with 2 and prints no more."""
 
     def call(*arguments):
         with pytest.raises(SystemExit) as stopped:
@@ -108,7 +110,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("argument", WRONG)
-def test_a_wrong_setting_is_one_line_that_names_it(error_of, docs_txt, argument):
+def test_a_wrong_setting_is_named_in_one_line(error_of, docs_txt, argument):
     """The line has the setting and what is wrong with its value."""
     message = error_of(docs_txt, argument)
     assert all(word in message for word in WRONG[argument]), message
@@ -122,15 +124,15 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_a_file_that_cannot_be_used_is_one_line(error_of, docs_txt, name):
-    """The line has the reason."""
+def test_a_file_that_cannot_be_used_gives_one_line(error_of, docs_txt, name):
+    """One line of error, with the reason, and no traceback."""
     content, reason = UNUSABLE[name]
     docs_txt.write_bytes(content)
     assert reason in error_of(docs_txt)
 
 
-def test_a_file_that_is_not_there_is_one_line_that_names_it(error_of, docs_txt):
-    """The line has the path and the reason."""
+def test_a_missing_file_is_named_in_one_line(error_of, docs_txt):
+    """One line of error, with the path and the reason."""
     docs_txt.unlink()
     message = error_of(docs_txt)
     assert str(docs_txt) in message
@@ -150,7 +152,7 @@ def test_a_run_that_overflows_ends_with_one_line(command, capfd):
         assert flag in err
 
 
-@pytest.mark.parametrize("bug", [ValueError, OSError, UnicodeError, OverflowError, AssertionError])
+@pytest.mark.parametrize("bug", [ValueError, OSError, UnicodeError])
 def test_a_bug_shows_its_traceback(command, monkeypatch, docs_txt, bug):
     """An error of the program's own is not reported as the user's."""
 
@@ -193,9 +195,29 @@ def test_main_turns_the_collector_off_on_cpython_alone(
     assert command(docs_txt).get("collector") == expected
 
 
-@pytest.mark.parametrize("stdout", [None, object()], ids=["closed", "without reconfigure()"])
-def test_main_runs_where_stdout_is_no_text_file(command, runs, docs_txt, monkeypatch, stdout):
-    """A stdout that was never open is None, and IDLE and notebooks have one of their own."""
+class NotebookStdout:
+    """As in IDLE and in notebooks: it can write and flush, and has no reconfigure()."""
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+def test_main_prints_to_a_stdout_that_is_no_text_file(command, docs_txt, monkeypatch):
+    """The whole run comes out."""
+    stdout = NotebookStdout()
     monkeypatch.setattr(sys, "stdout", stdout)
-    command(docs_txt)
-    assert len(runs) == 1
+    command(docs_txt, "--num-steps=1", "--num-samples=1")
+    assert stdout.text.startswith("num docs: 3\n")
+    assert "\nsample  1: " in stdout.text
+
+
+def test_main_runs_without_a_stdout(command, docs_txt, monkeypatch):
+    """A stdout that was never open is None."""
+    monkeypatch.setattr(sys, "stdout", None)
+    command(docs_txt, "--num-steps=1", "--num-samples=1")

@@ -111,7 +111,7 @@ def perform(generator, name, *arguments):
 
 
 @with_the_standard_library
-@pytest.mark.parametrize("seed", special_seeds, ids=int.bit_length)
+@pytest.mark.parametrize("seed", special_seeds, ids=lambda seed: f"{seed.bit_length()} bits")
 def test_many_rounds_of_the_state(seed):
     """2000 floats and a shuffle agree, from keys of one to 991 words."""
     ours, theirs = random_compat.Random(seed), stdlib.Random(seed)

@@ -8,7 +8,7 @@ import sys
 from fractions import Fraction
 
 import pytest
-from helpers import GOLDEN, ROOT, before_the_first_step, drawn_weights
+from helpers import GOLDEN, before_the_first_step, drawn_weights
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -171,7 +171,6 @@ def test_softmax_and_rmsnorm(function, numbers):
 
 def test_dot():
     """Every number of both vectors has its derivative, including one that is in both."""
-    assert_gradients_match(lambda *v: dot(v[:3], v[3:]), 0.3, -1.2, 0.8, 2.0, 0.1, -0.7)
     assert_gradients_match(lambda a, b: dot([a, a, b], [b, a, a]), 0.3, -1.2)
 
 
@@ -191,7 +190,7 @@ def test_dot_is_the_sum_of_products(pairs):
 
 
 def test_linear_and_add():
-    """linear has a row of the matrix for each number of the result; add adds place by place."""
+    """The vectors and each row of the matrix have their derivatives."""
     numbers = some_numbers(3 + 6)
     assert_gradients_match(lambda *v: weighted(microgpt.linear(v[:3], rows_of(v[3:], 3))), *numbers)
     assert_gradients_match(lambda *v: weighted(microgpt.add(v[:3], v[3:6])), *numbers)
@@ -222,7 +221,7 @@ def test_attention():
     assert_gradients_match(f, *some_numbers(22))
 
 
-# Random graphs of rational functions, which are differentiated in exact fractions
+# Random graphs of rational functions. Their central differences are computed in fractions, exactly.
 
 RATIONAL = {
     "a + b": lambda a, b: a + b,
@@ -251,7 +250,9 @@ def grow(leaves, program):
     for name, i, j in program:
         a, b = numbers[i % len(numbers)], numbers[j % len(numbers)]
         if isinstance(a, Fraction):
-            assume(a and b and abs(a * b) < 1000)  # neither a kink nor a pole
+            assume(abs(a) < 1000 and abs(b) < 1000)
+            assume(b or "/ b" not in name)  # no pole
+            assume(a or name not in ("a**-1", "relu"))  # no pole and no kink
         numbers.append(RATIONAL[name](a, b))
     return numbers
 
@@ -285,7 +286,7 @@ def pytorchs_lines(request):
     if request.param == "recorded":
         return (GOLDEN / "pytorch.gradients.txt").read_text().splitlines()
     pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
-    command = [sys.executable, ROOT / "tests" / "pytorch_step.py"]
+    command = [sys.executable, GOLDEN / "pytorch_step.py"]
     return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
 
 

@@ -9,11 +9,13 @@ import random_compat
 from microgpt import (
     Config,
     Value,
+    add,
     attention,
     document_loss,
     empty_cache,
     gpt,
     init_state_dict,
+    linear,
     mlp,
     parameters,
     rmsnorm,
@@ -101,7 +103,16 @@ def test_rmsnorm_adds_1e_5_to_the_mean_square():
 
 
 def matrix_of(rows):
+    """A matrix of Values with these numbers."""
     return [[Value(float(x)) for x in row] for row in rows]
+
+
+def test_linear_and_add_by_hand():
+    """The second of these rows times (3, 1) is 2 * 3 - 4 * 1 = 2; vectors are added by place."""
+    [x] = matrix_of([[3, 1]])
+    assert data_of(linear(x, matrix_of([[1, 1], [2, -4], [0, 5]]))) == [4, 2, 5]
+    assert data_of(add(x, x[::-1])) == [4, 4]
+    assert data_of(add(x, [Value(10.0), Value(20.0)])) == [13, 21]
 
 
 def test_one_attention_step_by_hand():
@@ -135,21 +146,23 @@ def test_one_attention_step_by_hand():
 
 
 def test_each_head_looks_with_its_own_part():
-    """Two heads of one number each, whose scores are divided by 1.
+    """Two heads of two numbers each. Scores are divided by the root of 2, which is 1.4142.
 
-    first token    key (0, 7)     value (5, 6)
-    second token   query (2, 0)   key (1, 0)     value (1, 0)
-    first head     scores 2*0 = 0 and 2*1 = 2, shares 0.1192 and 0.8808
-                   mean 0.1192 * 5 + 0.8808 * 1 = 1.4768
-    second head    scores 0*7 = 0 and 0*0 = 0, shares 0.5 and 0.5, mean 3
+    The query is x times 2.8284, and key and value are x.
+
+        first token    key (0, 1, 7, 7)    value (5, 6, 7, 8)
+        second token   x = (1, 0, 0, 0)    query (2.8284, 0, 0, 0)
+        first head     scores 0 and 2.8284, divided by 1.4142: 0 and 2. Shares 0.1192 and 0.8808
+                       mean 0.1192 * 5 + 0.8808 * 1 = 1.4768 and 0.1192 * 6 = 0.7152
+        second head    scores 0 and 0, shares 0.5 and 0.5, mean 3.5 and 4
     """
-    one = matrix_of([[1, 0], [0, 1]])
+    one = matrix_of([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
     state_dict = {f"layer0.attn_w{name}": one for name in "kvo"}
-    state_dict["layer0.attn_wq"] = matrix_of([[2, 0], [0, 2]])
-    keys, values = matrix_of([[0, 7]]), matrix_of([[5, 6]])
-    [x] = matrix_of([[1, 0]])
-    result = attention(x, 0, keys, values, state_dict, Config(n_embd=2, n_head=2))
-    assert data_of(result) == pytest.approx([1.4768, 3.0], abs=0.0001)
+    state_dict["layer0.attn_wq"] = [[x * 8**0.5 for x in row] for row in one]
+    keys, values = matrix_of([[0, 1, 7, 7]]), matrix_of([[5, 6, 7, 8]])
+    [x] = matrix_of([[1, 0, 0, 0]])
+    result = attention(x, 0, keys, values, state_dict, Config(n_embd=4, n_head=2))
+    assert data_of(result) == pytest.approx([1.4768, 0.7152, 3.5, 4], abs=0.0001)
 
 
 def test_mlp_by_hand():
@@ -163,27 +176,29 @@ def test_mlp_by_hand():
 
 
 def test_two_layers_by_hand():
-    """The letter's and the place's numbers are (1, 3) and (2, 1), which add up to (3, 4).
+    """The numbers of the token and of its place are (1, 3) and (2, 1), which add up to (3, 4).
 
-    Divided by the root of their mean square, which is 12.5, this is (0.8485, 1.1314). With matrices
-    that change nothing, each attention and each MLP finds the same direction, scales it to the same
-    (0.8485, 1.1314) and adds it. So after two layers x is five times that: (4.2426, 5.6569). The
-    output compares it with three rows, and is not scaled again.
+    Divided by the root of their mean square, which is 12.5, this is (0.8485, 1.1314). Each part of
+    a layer finds a multiple of it, and scales it back to (0.8485, 1.1314). In the first layer,
+    attention and MLP add just that. In the second, attention adds two of it, and the MLP three. So
+    in the end x is 1 + 1 + 1 + 2 + 3 = 8 of it: (6.7882, 9.0510). The output compares x with three
+    rows, and does not scale it again.
     """
-    same = matrix_of([[1, 0], [0, 1]])
+    one, two, three = (matrix_of([[n, 0], [0, n]]) for n in (1, 2, 3))
     state_dict = {
         "wte": matrix_of([[9, 9], [1, 3], [9, 9]]),
         "wpe": matrix_of([[9, 9], [2, 1]]),
         "lm_head": matrix_of([[1, 0], [0, 1], [1, 1]]),
     }
     for li in (0, 1):
-        state_dict.update({f"layer{li}.attn_w{name}": same for name in "qkvo"})
-        state_dict[f"layer{li}.mlp_fc1"] = same
-        state_dict[f"layer{li}.mlp_fc2"] = same
+        state_dict.update({f"layer{li}.attn_w{name}": one for name in "qkvo"})
+        state_dict[f"layer{li}.mlp_fc1"] = state_dict[f"layer{li}.mlp_fc2"] = one
+    state_dict["layer1.attn_wo"] = two
+    state_dict["layer1.mlp_fc2"] = three
     config = Config(n_embd=2, n_head=1, n_layer=2)
     keys, values = empty_cache(config)
     logits = gpt(1, 1, keys, values, state_dict, config)
-    assert data_of(logits) == pytest.approx([4.2426, 5.6569, 9.8995], abs=0.0002)
+    assert data_of(logits) == pytest.approx([6.7882, 9.0510, 15.8392], abs=0.0002)
     assert [len(cache) for cache in keys + values] == [1] * 4
 
 

@@ -83,17 +83,18 @@ def test_the_blocks_of_the_story(prompt):
         assert prompt.paste(block) == expected, f"printed by:\n{block}"
 
 
-RECIPES = BLOCK.findall(section("Going further"))
+NUMBER_OF_RECIPES = 6
+RECIPES = BLOCK.findall(section("Going further"))  # after a preamble
 
 
 def test_no_block_is_left_out():
-    """All blocks of Python are in the sections whose blocks are tested, and so are six recipes."""
+    """All blocks of Python are in the sections whose blocks are tested, and no recipe is lost."""
     sections = [section(heading) for heading in ("Usage", "How it works", "Going further")]
     assert README.count("```python") == sum(len(BLOCK.findall(text)) for text in sections)
-    assert len(RECIPES) == 1 + 6
+    assert len(RECIPES) == 1 + NUMBER_OF_RECIPES
 
 
-@pytest.mark.parametrize("number", range(1, 7))
+@pytest.mark.parametrize("number", range(1, 1 + NUMBER_OF_RECIPES))
 def test_a_recipe_starts_alone(prompt, number):
     """Each recipe needs the preamble and no other recipe, and prints what is shown below it.
 

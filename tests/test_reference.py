@@ -46,7 +46,7 @@ RUNS = {
     "messy": Config(num_steps=60, num_samples=12, temperature=1),
     # One document, until the loss is 0: the reference computes -0 and prints 0.0000.
     "one": Config(num_steps=60, num_samples=3, learning_rate=0.05),
-    # The program as it comes.
+    # All defaults.
     "default": Config(),
 }
 
@@ -125,7 +125,7 @@ INTERPRETERS = {
 
 @pytest.mark.parametrize("name", INTERPRETERS)
 def test_the_bytes_do_not_depend_on_the_interpreters_settings(name):
-    """Neither on the order of a set, nor an assert, nor the system's encoding, nor a package."""
+    """The hash seed, asserts, warnings, the system's encoding and packages change no byte."""
     run, options, environment = INTERPRETERS[name]
     flags = [f"--{key.replace('_', '-')}={value}" for key, value in vars(RUNS[run]).items()]
     program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import microgpt; microgpt.main()"

@@ -36,21 +36,6 @@ def test_adam_by_hand(monkeypatch):
     assert list(training) == []
 
 
-@pytest.mark.whole
-def test_every_document_is_read_in_turn(monkeypatch, capsys):
-    """A document a step, in shuffled order, and again from the first one after the last."""
-    docs = [f"{number:04}" for number in range(1003)]
-    read, encode = [], Tokenizer.encode
-    monkeypatch.setattr(
-        Tokenizer, "encode", lambda self, doc: read.append(doc) or encode(self, doc)
-    )
-    tiny = Config(num_steps=1005, num_samples=0, n_embd=1, n_head=1, n_layer=0, block_size=1)
-    microgpt.run(docs, tiny)
-    assert sorted(read[:1003]) == docs
-    assert read[:1003] != docs
-    assert read[1003:] == read[:2]
-
-
 @pytest.mark.skipif(
     sys.implementation.name != "cpython",
     reason="only CPython frees an object with its last reference",

@@ -1,6 +1,6 @@
 """The first step of the default run as PyTorch computes it.
 
-    python tests/pytorch_step.py > tests/golden/pytorch.gradients.txt
+    python tests/golden/pytorch_step.py > tests/golden/pytorch.gradients.txt
 
 The same weights go through the same model built from torch.nn.functional, in double precision, over
 all positions at once, with a causal mask. Prints the loss, and the gradient of each matrix, row by
@@ -13,7 +13,8 @@ import sys
 import torch
 import torch.nn.functional as F
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TESTS), str(TESTS.parent)]
 
 from helpers import before_the_first_step  # noqa: E402
 
