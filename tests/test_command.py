@@ -21,7 +21,7 @@ def command(monkeypatch):
     monkeypatch.delenv("FORCE_COLOR", raising=False)
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["microgpt", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["folder/program.py", *map(str, arguments)])
         microgpt.main()
         return record
 
@@ -101,7 +101,7 @@ def error_of(command, capsys):
 
 
 WRONG = {
-    "--n-head=3": ["n_head", "3", "n_embd", "16"],
+    "--n-head=3": ["n_head (3)", "divide", "n_embd (16)"],
     "--learning-rate=-1": ["learning_rate", "at least 0", "-1"],
     "--prompt=annaannaannaanna": ["prompt", "block_size", "16"],
     "--prompt=ab!": ["prompt", "'!'"],
@@ -116,27 +116,29 @@ def test_a_wrong_setting_is_named_in_one_line(error_of, docs_txt, argument):
     assert all(word in message for word in WRONG[argument]), message
 
 
-UNUSABLE = {
+UNREADABLE = {
+    "missing": (None, "No such file or directory"),
     "Latin-1": (b"a\n\xeb\n", "'utf-8' codec can't decode"),
     "UTF-16": ("anna\n".encode("utf-16"), "'utf-8' codec can't decode"),
-    "no documents": (b"\n \n", "no documents"),
 }
 
 
-@pytest.mark.parametrize("name", UNUSABLE)
-def test_a_file_that_cannot_be_used_gives_one_line(error_of, docs_txt, name):
-    """One line of error, with the reason, and no traceback."""
-    content, reason = UNUSABLE[name]
-    docs_txt.write_bytes(content)
-    assert reason in error_of(docs_txt)
-
-
-def test_a_missing_file_is_named_in_one_line(error_of, docs_txt):
-    """One line of error, with the path and the reason."""
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_file_that_cannot_be_read_is_named_in_one_line(error_of, docs_txt, name):
+    """The line has the path and the reason."""
+    content, reason = UNREADABLE[name]
     docs_txt.unlink()
+    if content is not None:
+        docs_txt.write_bytes(content)
     message = error_of(docs_txt)
-    assert str(docs_txt) in message
-    assert "No such file or directory" in message
+    assert message.startswith(f"cannot read {docs_txt}: ")
+    assert reason in message
+
+
+def test_a_file_without_documents_is_refused_in_one_line(error_of, docs_txt):
+    """Blank lines alone are nothing to learn from."""
+    docs_txt.write_bytes(b"\n \n")
+    assert "no documents" in error_of(docs_txt)
 
 
 def test_a_run_that_overflows_ends_with_one_line(command, capfd):
@@ -168,7 +170,7 @@ def test_a_bug_shows_its_traceback(command, monkeypatch, docs_txt, bug):
 
 
 def test_main_writes_utf8_and_newlines_on_any_stdout(command, docs_txt, monkeypatch):
-    """Also on one that is ASCII with CRLF."""
+    """Here stdout is set to ASCII and CRLF before."""
     stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\r\n")
     monkeypatch.setattr(sys, "stdout", stdout)
     docs_txt.write_bytes("é\n".encode())
@@ -209,7 +211,7 @@ class NotebookStdout:
 
 
 def test_main_prints_to_a_stdout_that_is_no_text_file(command, docs_txt, monkeypatch):
-    """The whole run comes out."""
+    """All lines of the run are written to it."""
     stdout = NotebookStdout()
     monkeypatch.setattr(sys, "stdout", stdout)
     command(docs_txt, "--num-steps=1", "--num-samples=1")

@@ -163,7 +163,7 @@ def test_a_seed_that_is_not_an_int_is_a_type_error(seed):
 
 
 def test_the_modules_functions_share_one_generator():
-    """seed() is followed by all of them, and the standard library's generator is left alone."""
+    """All of them follow seed(), and the standard library's generator is left alone."""
     stdlib.seed(11)
     random_compat.seed(12)
     expected = random_compat.Random(12)

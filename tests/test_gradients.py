@@ -30,8 +30,8 @@ def central_difference(f, x):
 
 
 MODELS = {
-    "two layers": Config(n_embd=4, n_head=2, n_layer=2, block_size=4, init_std=0.5, seed=1),
-    "one head": Config(n_embd=3, n_head=1, n_layer=1, block_size=9, init_std=0.3, seed=1),
+    "two layers": {"n_embd": 4, "n_head": 2, "n_layer": 2, "block_size": 4, "init_std": 0.5},
+    "one head": {"n_embd": 3, "n_head": 1, "n_layer": 1, "block_size": 9, "init_std": 0.3},
 }
 
 
@@ -39,7 +39,7 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_every_weight_of_a_small_model(name):
     """backward() from the loss of a document gives each weight its central difference."""
-    config = MODELS[name]
+    config = Config(seed=1, **MODELS[name])
     tokens = [3, 0, 1, 2, 0, 1, 3]
     state_dict = drawn_weights(config, vocab_size=4)
 
@@ -67,7 +67,10 @@ def assert_no_kink_nearby(f):
         patch.setattr(Value, "relu", recording_relu)
         f()
     assert inputs, "the model has no relu"
-    assert min(inputs) > 100 * STEP, "a finite difference across a kink is wrong: take another seed"
+    assert min(inputs) > 100 * STEP, (
+        "an input of a relu is so near to 0 that a finite difference would be wrong: if all tests "
+        "of the parts pass, take another seed"
+    )
 
 
 def assert_gradients_match(f, *numbers):
@@ -149,7 +152,7 @@ def test_relu_turns_at_0_and_nowhere_else(x, derivative):
 
 
 def weighted(vector):
-    """One number in which each element has a weight of its own, so that none can be exchanged."""
+    """One number, in which each element of the vector has a different part."""
     return sum(x * (0.5 + 0.25 * i) + x * x * (0.1 * i) for i, x in enumerate(vector))
 
 
@@ -203,7 +206,9 @@ def test_mlp():
         state_dict = {"layer0.mlp_fc1": rows_of(v[2:18], 2), "layer0.mlp_fc2": rows_of(v[18:], 8)}
         return weighted(microgpt.mlp(v[:2], 0, state_dict))
 
-    assert_gradients_match(f, *some_numbers(2 + 16 + 16))
+    numbers = some_numbers(2 + 16 + 16)
+    assert_no_kink_nearby(lambda: f(*map(Value, numbers)))
+    assert_gradients_match(f, *numbers)
 
 
 def test_attention():
@@ -250,15 +255,16 @@ def grow(leaves, program):
     for name, i, j in program:
         a, b = numbers[i % len(numbers)], numbers[j % len(numbers)]
         if isinstance(a, Fraction):
-            assume(abs(a) < 1000 and abs(b) < 1000)
             assume(b or "/ b" not in name)  # no pole
             assume(a or name not in ("a**-1", "relu"))  # no pole and no kink
         numbers.append(RATIONAL[name](a, b))
+        if isinstance(a, Fraction):  # where floats are near the exact numbers
+            assume(numbers[-1] == 0 or Fraction(1, 50) < abs(numbers[-1]) < 50)
     return numbers
 
 
 @pytest.mark.whole
-@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), programs, st.booleans())
 def test_random_rational_functions(numbers, program, through_a_pickle):
     """Gradients from two roots over one graph, with copies and pickles, agree with fractions."""

@@ -41,7 +41,9 @@ def test_the_matrices_and_their_order(n_layer):
     state_dict = drawn_weights(config, VOCAB_SIZE)
     assert list(state_dict) == list(shapes)
     for matrix_name, matrix in state_dict.items():
-        assert (len(matrix), *{len(row) for row in matrix}) == shapes[matrix_name], matrix_name
+        rows, columns = shapes[matrix_name]
+        assert len(matrix) == rows, matrix_name
+        assert [len(row) for row in matrix] == [columns] * rows, matrix_name
 
 
 def test_weights_are_drawn_row_by_row():
@@ -115,6 +117,14 @@ def test_linear_and_add_by_hand():
     assert data_of(add(x, [Value(10.0), Value(20.0)])) == [13, 21]
 
 
+@pytest.mark.parametrize("lengths", [(2, 3), (3, 2)])
+def test_add_refuses_vectors_of_different_lengths(lengths):
+    """Nothing is cut to the shorter one, and the message has both lengths."""
+    a, b = ([Value(1.0)] * n for n in lengths)
+    with pytest.raises(AssertionError, match=f"{lengths[0]} and {lengths[1]} numbers"):
+        add(a, b)
+
+
 def test_one_attention_step_by_hand():
     """The second of two tokens looks back. Every number here can be checked with a pencil.
 
@@ -176,13 +186,13 @@ def test_mlp_by_hand():
 
 
 def test_two_layers_by_hand():
-    """The numbers of the token and of its place are (1, 3) and (2, 1), which add up to (3, 4).
+    """The token's row is (1, 3) and the position's is (2, 1). They add up to (3, 4).
 
-    Divided by the root of their mean square, which is 12.5, this is (0.8485, 1.1314). Each part of
-    a layer finds a multiple of it, and scales it back to (0.8485, 1.1314). In the first layer,
-    attention and MLP add just that. In the second, attention adds two of it, and the MLP three. So
-    in the end x is 1 + 1 + 1 + 2 + 3 = 8 of it: (6.7882, 9.0510). The output compares x with three
-    rows, and does not scale it again.
+    Divided by the root of the mean square, which is 12.5, this is u = (0.8485, 1.1314). From then
+    on, x is a multiple of u, and each part of a layer first scales it back to u. In the first
+    layer, attention and MLP each add u. In the second, attention adds 2 u and the MLP adds 3 u. So
+    in the end x is (1 + 1 + 1 + 2 + 3) u = 8 u = (6.7882, 9.0510). It is not scaled again. The
+    logits are its dot products with (1, 0), (0, 1) and (1, 1).
     """
     one, two, three = (matrix_of([[n, 0], [0, n]]) for n in (1, 2, 3))
     state_dict = {
@@ -209,7 +219,7 @@ def test_two_layers_by_hand():
 def test_the_loss_is_the_mean_over_the_block(block_size, count):
     """-log(probability of the next token), averaged over the first block_size tokens."""
     tokens = [8, 3, 0, 3, 7, 1, 8]
-    config = Config(block_size=block_size)
+    config = Config(n_layer=2, block_size=block_size)
     state_dict = drawn_weights(config, VOCAB_SIZE)
     keys, values = empty_cache(config)
     losses = []

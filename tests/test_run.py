@@ -25,15 +25,13 @@ def test_what_it_cannot_use_is_refused_before_it_starts(docs, prompt, named, cap
 
 
 def test_documents_stay_as_they_were(capsys):
-    """The caller's list keeps its order, and any iterable will do."""
+    """The caller's list keeps its order."""
     docs = list(DOCS)
     microgpt.run(docs, Config(num_steps=2, num_samples=1))
     assert docs == DOCS
-    microgpt.run(iter(docs), Config(num_steps=2, num_samples=1))
-    assert capsys.readouterr().out.count("num docs: 5\n") == 2
 
 
-@pytest.mark.parametrize("seed", [0, 1, -3, 2**70])
+@pytest.mark.parametrize("seed", [0, 2**70])
 def test_a_run_is_decided_by_its_seed(capsys, seed):
     """The same seed, also 0, gives the same run, and another seed gives another run."""
     outputs = []
@@ -53,10 +51,8 @@ def test_the_blanks_of_a_prompt_are_part_of_it(capsys):
 
 
 @pytest.mark.whole
-def test_every_document_is_read_in_turn(monkeypatch, capsys):
-    """A document a step, in shuffled order, and again from the first one after the last.
-
-    There are more documents than the default run has steps."""
+def test_documents_are_shuffled_and_none_is_left_out(monkeypatch, capsys):
+    """1003 documents are read in 1003 steps, more than the default run has, and then again."""
     docs = [f"{number:04}" for number in range(1003)]
     read, encode = [], Tokenizer.encode
 
@@ -93,32 +89,28 @@ def test_the_process_is_left_alone(monkeypatch):
 FIRST = 3.1416701487246295  # the loss of the first step, when nothing has been learned
 GOES_ON = {
     "the lowest epsilon": (
-        Config(num_steps=4, num_samples=1, eps_adam=5e-324),
+        {"num_steps": 4, "eps_adam": 5e-324},
         [FIRST, 3.1723490140825206, 3.3467013258889797, 3.126772255887501],
         "pxolf",
     ),
-    "all weights 0": (
-        Config(num_steps=4, num_samples=1, init_std=0),
-        [3.295836866004329] * 4,
-        "ownlh",
-    ),
+    "all weights 0": ({"num_steps": 4, "init_std": 0}, [3.295836866004329] * 4, "ownlh"),
     "a temperature of 1e-300": (
-        Config(num_steps=1, num_samples=1, temperature=1e-300),
+        {"num_steps": 1, "temperature": 1e-300},
         [FIRST],
         "jpjpyjjjpyrjpbj",
     ),
     "a rate of 0.5": (
-        Config(num_steps=4, num_samples=1, learning_rate=0.5),
+        {"num_steps": 4, "learning_rate": 0.5},
         [FIRST, 60.87815373323838, 26.359289116576633, 123.8608479047747],
         "hht",
     ),
 }
 OVERFLOWS = {
-    "a rate of 1e6": (Config(num_steps=4, learning_rate=1e6), [FIRST, float("inf")]),
-    "a rate of 1e308, in sampling": (Config(num_steps=1, learning_rate=1e308), [FIRST]),
-    "weights of 1e200": (Config(num_steps=4, init_std=1e200), [3.295836866004329]),
-    "weights of 1e308": (Config(num_steps=4, init_std=1e308), []),
-    "a temperature of 1e-310": (Config(num_steps=1, temperature=1e-310), [FIRST]),
+    "a rate of 1e6": ({"num_steps": 4, "learning_rate": 1e6}, [FIRST, float("inf")]),
+    "a rate of 1e308, in sampling": ({"num_steps": 1, "learning_rate": 1e308}, [FIRST]),
+    "weights of 1e200": ({"num_steps": 4, "init_std": 1e200}, [3.295836866004329]),
+    "weights of 1e308": ({"num_steps": 4, "init_std": 1e308}, []),
+    "a temperature of 1e-310": ({"num_steps": 1, "temperature": 1e-310}, [FIRST]),
 }
 
 
@@ -135,7 +127,8 @@ def output_of(losses, num_steps):
 @pytest.mark.parametrize("name", GOES_ON)
 def test_a_run_goes_on_while_there_are_numbers(name, capsys):
     """It prints what the reference prints, to its end."""
-    config, losses, text = GOES_ON[name]
+    settings, losses, text = GOES_ON[name]
+    config = Config(num_samples=1, **settings)
     microgpt.run(microgpt.load_docs(INPUT), config)
     samples = f"\n--- inference (new, hallucinated names) ---\nsample  1: {text}\n"
     assert capsys.readouterr().out == output_of(losses, config.num_steps) + samples
@@ -145,7 +138,8 @@ def test_a_run_goes_on_while_there_are_numbers(name, capsys):
 @pytest.mark.parametrize("name", OVERFLOWS)
 def test_a_run_that_overflows_ends_with_an_error(name, capsys):
     """The losses up to there are the reference's; then a FloatingPointError, and no sample."""
-    config, losses = OVERFLOWS[name]
+    settings, losses = OVERFLOWS[name]
+    config = Config(num_samples=1, **settings)
     with pytest.raises(FloatingPointError, match="a score is infinite or nan"):
         microgpt.run(microgpt.load_docs(INPUT), config)
     out = capsys.readouterr().out

@@ -12,6 +12,14 @@ from microgpt import Config, Tokenizer, empty_cache, gpt, sample, softmax, train
 WORDS = ["abcd", "dcba"]
 
 
+@pytest.fixture
+def untrained():
+    """(tokenizer, weights, settings) of a model of two layers with random weights."""
+    config = Config(n_embd=8, n_head=2, n_layer=2, block_size=8, init_std=0.5)
+    tokenizer = Tokenizer(WORDS)
+    return tokenizer, drawn_weights(config, tokenizer.vocab_size), config
+
+
 @pytest.fixture(scope="module")
 def two_words():
     """(tokenizer, weights, settings) of a model that knows two words and is sampled greedily."""
@@ -42,16 +50,16 @@ def drawing(monkeypatch):
 # Where a sample ends
 
 
-def test_a_sample_ends_at_the_first_bos(drawing, two_words):
+def test_a_sample_ends_at_the_first_bos(drawing, untrained):
     """No token is drawn after bos, and bos is no part of the text."""
-    tokenizer, state_dict, config = two_words
+    tokenizer, state_dict, config = untrained
     drawing([0, 1, tokenizer.bos])
     assert sample(tokenizer, state_dict, config) == "ab"
 
 
-def test_a_sample_fills_the_block_at_most(drawing, two_words):
+def test_a_sample_fills_the_block_at_most(drawing, untrained):
     """Without a bos, block_size tokens are drawn."""
-    tokenizer, state_dict, config = two_words
+    tokenizer, state_dict, config = untrained
     drawing([2] * config.block_size)
     assert sample(tokenizer, state_dict, config) == "c" * config.block_size
 
@@ -60,9 +68,9 @@ def test_a_sample_fills_the_block_at_most(drawing, two_words):
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_a_temperature_divides_the_logits(drawing, two_words, temperature):
+def test_a_temperature_divides_the_logits(drawing, untrained, temperature):
     """The probabilities that are drawn from are softmax(logits / temperature)."""
-    tokenizer, state_dict, config = two_words
+    tokenizer, state_dict, config = untrained
     logits = gpt(tokenizer.bos, 0, *empty_cache(config), state_dict, config)
     exps = [math.exp(logit.data / temperature) for logit in logits]
     seen = drawing([tokenizer.bos])
@@ -70,9 +78,9 @@ def test_a_temperature_divides_the_logits(drawing, two_words, temperature):
     assert seen == [pytest.approx([e / sum(exps) for e in exps], rel=1e-9)]
 
 
-def test_every_character_of_the_prompt_is_read(drawing, two_words):
+def test_every_character_of_the_prompt_is_read(drawing, untrained):
     """The first draw after a prompt is from what the model says after all of its tokens."""
-    tokenizer, state_dict, config = two_words
+    tokenizer, state_dict, config = untrained
     prompted = dataclasses.replace(config, prompt="abd", temperature=1.0)
     keys, values = empty_cache(config)
     for pos_id, token_id in enumerate(tokenizer.encode("abd")[:-1]):
@@ -80,6 +88,14 @@ def test_every_character_of_the_prompt_is_read(drawing, two_words):
     seen = drawing([tokenizer.bos])
     sample(tokenizer, state_dict, prompted)
     assert seen == [pytest.approx(data_of(softmax(logits)), rel=1e-12)]
+
+
+def test_a_prompt_that_leaves_one_place_is_continued_by_one(drawing, untrained):
+    """With 7 of 8 places taken, one more token is drawn."""
+    tokenizer, state_dict, config = untrained
+    drawing([2])
+    full = dataclasses.replace(config, prompt="abcdabc")
+    assert sample(tokenizer, state_dict, full) == "abcdabcc"
 
 
 @pytest.mark.parametrize(
@@ -90,11 +106,3 @@ def test_a_sample_continues_its_prompt(two_words, prompt, expected):
     tokenizer, state_dict, config = two_words
     prompted = dataclasses.replace(config, prompt=prompt)
     assert sample(tokenizer, state_dict, prompted) == expected
-
-
-def test_a_prompt_that_leaves_one_place_is_continued_by_one(drawing, two_words):
-    """With 7 of 8 places taken, one more token is drawn."""
-    tokenizer, state_dict, config = two_words
-    drawing([2])
-    full = dataclasses.replace(config, prompt="abcdabc")
-    assert sample(tokenizer, state_dict, full) == "abcdabcc"

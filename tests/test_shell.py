@@ -61,6 +61,7 @@ def read_until(process, pattern, seconds=20):
 
 # A stdout that is no terminal has a buffer, so lines are seen only if they are flushed.
 
+# The program, in which one call of a function never ends:
 STUCK = """
 import itertools, time, microgpt
 function, calls = microgpt.{name}, itertools.count(1)

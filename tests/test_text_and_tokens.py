@@ -88,14 +88,12 @@ def test_tokens_of_a_small_vocabulary():
 
 @given(st.lists(st.text(min_size=1, max_size=9), min_size=1, max_size=9))
 def test_any_text_comes_back(docs):
-    """Tokens lie between two bos, below bos, in code point order, and decode to the text."""
+    """encode() puts each document between two bos, and decode() gives it back."""
     tokenizer = Tokenizer(docs)
-    assert tokenizer.uchars == sorted(set("".join(docs)), key=ord)
-    assert tokenizer.vocab_size == len(tokenizer.uchars) + 1
     for doc in docs:
         first, *tokens, last = tokenizer.encode(doc)
-        assert first == last == tokenizer.bos == len(tokenizer.uchars)
-        assert [tokenizer.uchars[token] for token in tokens] == list(doc)
+        assert first == last == tokenizer.bos
+        assert len(tokens) == len(doc)
         assert tokenizer.decode([first, *tokens, last]) == doc
 
 

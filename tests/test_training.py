@@ -1,4 +1,4 @@
-"""Training is Adam, one document a step, and each step starts with the memory of the first."""
+"""Training is Adam, with one document in each step, and frees each step's graph."""
 
 import gc
 import sys
@@ -11,7 +11,7 @@ from microgpt import Config, Tokenizer, Value, train
 
 
 def test_adam_by_hand(monkeypatch):
-    """A weight of 1 with the slopes 3 and -1. Every number here can be checked with a pencil.
+    """A weight of 1 with the gradients 3 and -1. Every number can be checked with a pencil.
 
     The rate is 0.1 in the first of two steps and 0.05 in the second. The betas are 0.5 and 0.75,
     and epsilon is 1.
@@ -25,8 +25,8 @@ def test_adam_by_hand(monkeypatch):
     """
     weight = Value(1.0)
     weight.grad = 100.0  # from before the training: it does not count
-    slopes = [3, -1]
-    monkeypatch.setattr(microgpt, "document_loss", lambda *arguments: weight * slopes.pop(0))
+    gradients = [3, -1]
+    monkeypatch.setattr(microgpt, "document_loss", lambda *arguments: weight * gradients.pop(0))
     config = Config(num_steps=2, learning_rate=0.1, beta1=0.5, beta2=0.75, eps_adam=1)
     training = train(["a"], Tokenizer(["a"]), {"matrix": [[weight]]}, config)
     assert next(training) == (1, 3.0)
@@ -34,6 +34,20 @@ def test_adam_by_hand(monkeypatch):
     assert next(training) == (2, pytest.approx(-0.925, rel=1e-12))
     assert weight.data == pytest.approx(0.9196, abs=0.00005)
     assert list(training) == []
+
+
+def test_each_step_reads_the_next_document(monkeypatch):
+    """After the last document comes the first one again."""
+    weight, read = Value(1.0), []
+
+    def loss_of(tokens, state_dict, config):
+        read.append(tokens)
+        return weight * 1.0
+
+    monkeypatch.setattr(microgpt, "document_loss", loss_of)
+    tokenizer = Tokenizer(["a", "b"])
+    list(train(["a", "b"], tokenizer, {"matrix": [[weight]]}, Config(num_steps=3)))
+    assert read == [tokenizer.encode(doc) for doc in ("a", "b", "a")]
 
 
 @pytest.mark.skipif(
