@@ -54,7 +54,7 @@ def test_each_step_reads_the_next_document(monkeypatch):
     sys.implementation.name != "cpython",
     reason="only CPython frees an object with its last reference",
 )
-def test_the_graph_of_a_step_is_freed_before_the_next_is_built(without_collector):
+def test_the_graph_of_a_step_is_freed_before_the_next_is_built():
     """When the forward pass of a step starts, there are as many nodes as before training."""
     docs = ["emma", "anna", "isabella"]
     config = Config(n_embd=4, n_head=2, num_steps=3)

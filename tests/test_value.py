@@ -178,7 +178,7 @@ def test_many_nodes_in_a_row(length):
     sys.implementation.name != "cpython",
     reason="only CPython frees an object with its last reference",
 )
-def test_a_graph_is_freed_with_its_root(without_collector):
+def test_a_graph_is_freed_with_its_root():
     """backward() leaves no reference cycle, so the cyclic collector is not needed."""
 
     class Watched(Value):
