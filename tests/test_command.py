@@ -7,10 +7,12 @@ import signal
 import sys
 
 import pytest
-from helpers import INPUT, ROOT
+from helpers import INPUT
 
 import microgpt
 from microgpt import Config
+
+pytestmark = pytest.mark.whole
 
 
 @pytest.fixture
@@ -53,22 +55,22 @@ def test_every_setting_is_a_flag_that_reaches_the_run(command, runs, docs_txt):
     assert dataclasses.astuple(config) == values
 
 
-def test_the_input_is_input_txt_by_default(command, runs, monkeypatch):
-    """In the working directory, as in the reference, with the defaults of Config."""
-    monkeypatch.chdir(ROOT)
+def test_the_input_is_input_txt_by_default(command, runs, monkeypatch, tmp_path):
+    """It is looked for in the working directory. All settings are the defaults of Config."""
+    (tmp_path / "input.txt").write_bytes(b"zoe\n")
+    monkeypatch.chdir(tmp_path)
     command()
-    assert runs == [(microgpt.load_docs(INPUT), Config())]
+    assert runs == [(["zoe"], Config())]
 
 
 def test_a_prompt_may_have_characters_of_any_document(command, runs, docs_txt):
-    """a, b and c stand in three different documents, and the blank at its end is kept."""
-    docs_txt.write_bytes(b"anna\nbob c\ncleo\n")
-    command(docs_txt, "--prompt=abc ")
-    assert [config.prompt for _, config in runs] == ["abc "]
+    """a, b and c are in three different documents."""
+    command(docs_txt, "--prompt=abc")
+    assert [config.prompt for _, config in runs] == ["abc"]
 
 
 def test_help_has_each_setting_with_its_text_and_its_default(command, capsys, monkeypatch):
-    """A line for each flag, and exit status 0."""
+    """All of them are there, and the exit status is 0."""
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as stopped:
         command("--help")
@@ -170,11 +172,11 @@ def test_a_bug_shows_its_traceback(command, monkeypatch, docs_txt, bug):
 
 
 def test_main_writes_utf8_and_newlines_on_any_stdout(command, docs_txt, monkeypatch):
-    """Here stdout is set to ASCII and CRLF before."""
+    """Even if stdout was ASCII with CRLF."""
     stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\r\n")
     monkeypatch.setattr(sys, "stdout", stdout)
     docs_txt.write_bytes("é\n".encode())
-    command(docs_txt, "--num-steps=0", "--num-samples=25", "--prompt=é")
+    command(docs_txt, "--num-steps=0", "--num-samples=25", "--prompt=é")  # more than the default
     out = stdout.detach().getvalue()
     assert b"\r" not in out
     assert out.count(": é".encode()) == 25
@@ -197,26 +199,13 @@ def test_main_turns_the_collector_off_on_cpython_alone(
     assert command(docs_txt).get("collector") == expected
 
 
-class NotebookStdout:
-    """As in IDLE and in notebooks: it can write and flush, and has no reconfigure()."""
-
-    def __init__(self):
-        self.text = ""
-
-    def write(self, text):
-        self.text += text
-
-    def flush(self):
-        pass
-
-
-def test_main_prints_to_a_stdout_that_is_no_text_file(command, docs_txt, monkeypatch):
-    """All lines of the run are written to it."""
-    stdout = NotebookStdout()
+def test_main_prints_to_a_stdout_that_has_no_encoding(command, docs_txt, monkeypatch):
+    """Such as StringIO, and those of IDLE and notebooks, which have no reconfigure()."""
+    stdout = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stdout)
     command(docs_txt, "--num-steps=1", "--num-samples=1")
-    assert stdout.text.startswith("num docs: 3\n")
-    assert "\nsample  1: " in stdout.text
+    assert stdout.getvalue().startswith("num docs: 3\n")
+    assert "\nsample  1: " in stdout.getvalue()
 
 
 def test_main_runs_without_a_stdout(command, docs_txt, monkeypatch):

@@ -12,6 +12,7 @@ from microgpt import (
     add,
     attention,
     document_loss,
+    dot,
     empty_cache,
     gpt,
     init_state_dict,
@@ -118,11 +119,12 @@ def test_linear_and_add_by_hand():
 
 
 @pytest.mark.parametrize("lengths", [(2, 3), (3, 2)])
-def test_add_refuses_vectors_of_different_lengths(lengths):
+@pytest.mark.parametrize("function", [dot, add])
+def test_vectors_of_different_lengths_are_refused(function, lengths):
     """Nothing is cut to the shorter one, and the message has both lengths."""
     a, b = ([Value(1.0)] * n for n in lengths)
     with pytest.raises(AssertionError, match=f"{lengths[0]} and {lengths[1]} numbers"):
-        add(a, b)
+        function(a, b)
 
 
 def test_one_attention_step_by_hand():
@@ -141,14 +143,14 @@ def test_one_attention_step_by_hand():
         output         three times that
     """
     state_dict = {
-        "layer0.attn_wq": matrix_of([[2, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 2]]),
-        "layer0.attn_wk": matrix_of([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]),
-        "layer0.attn_wv": matrix_of([[0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0], [0, 1, 0, 0]]),
-        "layer0.attn_wo": matrix_of([[3, 0, 0, 0], [0, 3, 0, 0], [0, 0, 3, 0], [0, 0, 0, 3]]),
+        "layer5.attn_wq": matrix_of([[2, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 2]]),
+        "layer5.attn_wk": matrix_of([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]),
+        "layer5.attn_wv": matrix_of([[0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0], [0, 1, 0, 0]]),
+        "layer5.attn_wo": matrix_of([[3, 0, 0, 0], [0, 3, 0, 0], [0, 0, 3, 0], [0, 0, 0, 3]]),
     }
     keys, values = matrix_of([[0, 1, 0, 0]]), matrix_of([[5, 6, 7, 8]])
     [x] = matrix_of([[1, 0, 0, 1]])
-    result = attention(x, 0, keys, values, state_dict, Config(n_embd=4, n_head=1))
+    result = attention(x, 5, keys, values, state_dict, Config(n_embd=4, n_head=1))
     assert [data_of(key) for key in keys] == [[0, 1, 0, 0], [1, 0, 0, 1]]
     assert [data_of(value) for value in values] == [[5, 6, 7, 8], [0, 1, 1, 0]]
     by_hand = [3 * 0.5960, 3 * 1.5960, 3 * 1.7152, 3 * 0.9536]
@@ -167,22 +169,22 @@ def test_each_head_looks_with_its_own_part():
         second head    scores 0 and 0, shares 0.5 and 0.5, mean 3.5 and 4
     """
     one = matrix_of([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
-    state_dict = {f"layer0.attn_w{name}": one for name in "kvo"}
-    state_dict["layer0.attn_wq"] = [[x * 8**0.5 for x in row] for row in one]
+    state_dict = {f"layer5.attn_w{name}": one for name in "kvo"}
+    state_dict["layer5.attn_wq"] = [[x * 8**0.5 for x in row] for row in one]
     keys, values = matrix_of([[0, 1, 7, 7]]), matrix_of([[5, 6, 7, 8]])
     [x] = matrix_of([[1, 0, 0, 0]])
-    result = attention(x, 0, keys, values, state_dict, Config(n_embd=4, n_head=2))
+    result = attention(x, 5, keys, values, state_dict, Config(n_embd=4, n_head=2))
     assert data_of(result) == pytest.approx([1.4768, 0.7152, 3.5, 4], abs=0.0001)
 
 
 def test_mlp_by_hand():
     """Two units, of which ReLU silences the second: 2 * 3 - 1 * 1 = 5 and 1 - 4 < 0 make 10 * 5."""
     state_dict = {
-        "layer0.mlp_fc1": matrix_of([[2, -1], [1, -4]]),
-        "layer0.mlp_fc2": matrix_of([[10, 100], [-1, 7]]),
+        "layer5.mlp_fc1": matrix_of([[2, -1], [1, -4]]),
+        "layer5.mlp_fc2": matrix_of([[10, 100], [-1, 7]]),
     }
     [x] = matrix_of([[3, 1]])
-    assert data_of(mlp(x, 0, state_dict)) == [50, -5]
+    assert data_of(mlp(x, 5, state_dict)) == [50, -5]
 
 
 def test_two_layers_by_hand():
@@ -190,25 +192,26 @@ def test_two_layers_by_hand():
 
     Divided by the root of the mean square, which is 12.5, this is u = (0.8485, 1.1314). From then
     on, x is a multiple of u, and each part of a layer first scales it back to u. In the first
-    layer, attention and MLP each add u. In the second, attention adds 2 u and the MLP adds 3 u. So
-    in the end x is (1 + 1 + 1 + 2 + 3) u = 8 u = (6.7882, 9.0510). It is not scaled again. The
-    logits are its dot products with (1, 0), (0, 1) and (1, 1).
+    layer, attention and MLP each add u. In the second, attention multiplies it by 2 and by 2, and
+    the MLP by 3 and by 2. So in the end x is (1 + 1 + 1 + 4 + 6) u = 13 u = (11.0309, 14.7078). It
+    is not scaled again. The logits are its dot products with (1, 0), (0, 1) and (1, 1).
     """
     one, two, three = (matrix_of([[n, 0], [0, n]]) for n in (1, 2, 3))
     state_dict = {
-        "wte": matrix_of([[9, 9], [1, 3], [9, 9]]),
+        "wte": matrix_of([[9, 9], [9, 9], [1, 3]]),
         "wpe": matrix_of([[9, 9], [2, 1]]),
         "lm_head": matrix_of([[1, 0], [0, 1], [1, 1]]),
     }
     for li in (0, 1):
         state_dict.update({f"layer{li}.attn_w{name}": one for name in "qkvo"})
         state_dict[f"layer{li}.mlp_fc1"] = state_dict[f"layer{li}.mlp_fc2"] = one
-    state_dict["layer1.attn_wo"] = two
-    state_dict["layer1.mlp_fc2"] = three
+    state_dict["layer1.attn_wv"] = state_dict["layer1.attn_wo"] = two
+    state_dict["layer1.mlp_fc1"] = three
+    state_dict["layer1.mlp_fc2"] = two
     config = Config(n_embd=2, n_head=1, n_layer=2)
     keys, values = empty_cache(config)
-    logits = gpt(1, 1, keys, values, state_dict, config)
-    assert data_of(logits) == pytest.approx([6.7882, 9.0510, 15.8392], abs=0.0002)
+    logits = gpt(2, 1, keys, values, state_dict, config)
+    assert data_of(logits) == pytest.approx([11.0309, 14.7078, 25.7387], abs=0.0002)
     assert [len(cache) for cache in keys + values] == [1] * 4
 
 

@@ -44,6 +44,7 @@ class Prompt:
 def prompt(monkeypatch):
     """A fresh prompt in the project's folder. What a block has replaced is put back."""
     monkeypatch.chdir(ROOT)
+    # These are the two functions that blocks replace:
     monkeypatch.setattr(microgpt, "softmax", microgpt.softmax)
     monkeypatch.setattr(microgpt.random, "choices", microgpt.random.choices)
     return Prompt()
@@ -136,7 +137,7 @@ def test_a_number_for_other_ports(expression, expected, port):
     assert eval(expression, port) == value
 
 
-def test_the_losses_for_other_ports_are_the_references():
+def test_the_losses_for_other_ports_equal_the_reference():
     """At steps 1, 10, 100 and 1000 of both runs."""
     for run in ("default", "names"):
         losses = (GOLDEN / f"{run}.losses.txt").read_text().split()

@@ -34,7 +34,7 @@ RUNS = {
     },
     # One head, and no earlier token to look back at.
     "onehead": {"num_steps": 15, "num_samples": 5, "n_embd": 5, "n_head": 1, "block_size": 1},
-    # Every float, and a seed below 0 that takes three words.
+    # Every float setting changed, and a negative seed of three 32-bit words.
     "adam": {
         "num_steps": 40,
         "num_samples": 5,
@@ -99,7 +99,7 @@ def compare_with_the_reference(run, path, config, monkeypatch):
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_stdout_and_losses_are_the_references(run, monkeypatch):
+def test_stdout_and_losses_equal_the_reference(run, monkeypatch):
     """A whole run, with all that it draws, computes and prints."""
     compare_with_the_reference(run, documents_of(run), Config(**RUNS[run]), monkeypatch)
 
@@ -108,7 +108,7 @@ def test_stdout_and_losses_are_the_references(run, monkeypatch):
     "MICROGPT_NAMES" not in os.environ,
     reason="set MICROGPT_NAMES to a copy of makemore's names.txt, which is not kept here",
 )
-def test_the_run_on_names_txt_is_the_references(monkeypatch):
+def test_the_run_on_names_txt_equals_the_reference(monkeypatch):
     """The same on the reference's own dataset: kamon, ann, karai ..."""
     path = pathlib.Path(os.environ["MICROGPT_NAMES"])
     compare_with_the_reference("names", path, Config(), monkeypatch)

@@ -1,4 +1,4 @@
-"""run() is decided by its arguments, goes on while there are numbers, and changes nothing else."""
+"""run() is decided by its arguments, ends when numbers overflow, and changes nothing else."""
 
 import gc
 import io
@@ -10,6 +10,8 @@ from helpers import INPUT
 
 import microgpt
 from microgpt import Config, Tokenizer
+
+pytestmark = pytest.mark.whole
 
 DOCS = ["emma", "anna", "isabella", "bob", "christopherus maximus"]
 
@@ -50,9 +52,8 @@ def test_the_blanks_of_a_prompt_are_part_of_it(capsys):
     assert [line[:14] for line in samples] == ["sample  1:  a ", "sample  2:  a "]
 
 
-@pytest.mark.whole
 def test_documents_are_shuffled_and_none_is_left_out(monkeypatch, capsys):
-    """1003 documents are read in 1003 steps, more than the default run has, and then again."""
+    """All 1003 documents, more than the default run has steps, are read before any comes again."""
     docs = [f"{number:04}" for number in range(1003)]
     read, encode = [], Tokenizer.encode
 
@@ -87,7 +88,7 @@ def test_the_process_is_left_alone(monkeypatch):
 # writes Infinity where Python has inf.)
 
 FIRST = 3.1416701487246295  # the loss of the first step, when nothing has been learned
-GOES_ON = {
+FINITE = {
     "the lowest epsilon": (
         {"num_steps": 4, "eps_adam": 5e-324},
         [FIRST, 3.1723490140825206, 3.3467013258889797, 3.126772255887501],
@@ -123,18 +124,16 @@ def output_of(losses, num_steps):
     )
 
 
-@pytest.mark.whole
-@pytest.mark.parametrize("name", GOES_ON)
-def test_a_run_goes_on_while_there_are_numbers(name, capsys):
+@pytest.mark.parametrize("name", FINITE)
+def test_a_run_goes_on_while_every_score_is_finite(name, capsys):
     """It prints what the reference prints, to its end."""
-    settings, losses, text = GOES_ON[name]
+    settings, losses, text = FINITE[name]
     config = Config(num_samples=1, **settings)
     microgpt.run(microgpt.load_docs(INPUT), config)
     samples = f"\n--- inference (new, hallucinated names) ---\nsample  1: {text}\n"
     assert capsys.readouterr().out == output_of(losses, config.num_steps) + samples
 
 
-@pytest.mark.whole
 @pytest.mark.parametrize("name", OVERFLOWS)
 def test_a_run_that_overflows_ends_with_an_error(name, capsys):
     """The losses up to there are the reference's; then a FloatingPointError, and no sample."""

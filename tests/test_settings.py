@@ -1,4 +1,4 @@
-"""Config takes every setting that can be computed with, and refuses the others by name."""
+"""Config accepts each setting up to its edges, and refuses what lies beyond by name."""
 
 import dataclasses
 import math
@@ -52,14 +52,14 @@ def cases_of(table):
 
 
 @pytest.mark.parametrize("name, value", cases_of(REFUSED))
-def test_a_value_that_cannot_be_computed_with_is_refused(name, value):
-    """Config raises a ValueError whose subject is the setting, alone or as the second of two."""
+def test_an_impossible_value_is_refused(name, value):
+    """Config raises a ValueError whose subject is the setting, or one of two settings."""
     with pytest.raises(ValueError, match=rf"^(\w+ and )?{name}\b"):
         Config(**{name: value})
 
 
 @pytest.mark.parametrize("name, value", cases_of(ALLOWED))
-def test_a_value_that_can_be_computed_with_is_taken(name, value):
+def test_a_value_at_the_edge_is_accepted(name, value):
     """The least and the largest values, and an int in place of a float."""
     assert getattr(Config(**{name: value}), name) == value
 
