@@ -1,4 +1,4 @@
-"""The order of the tests, and what several of them need."""
+"""The order of the tests, and their fixtures."""
 
 import gc
 import sys
@@ -42,7 +42,9 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def collector_off():
-    """CPython's cyclic collector is off during a test, as in the command: whole runs are faster."""
+    """CPython's cyclic collector is off during a test, as in the command.
+
+    So whole runs are faster, and the tests of memory see what is freed without it."""
     if sys.implementation.name == "cpython":
         gc.disable()
     yield

@@ -34,7 +34,7 @@ def command(monkeypatch):
 
 @pytest.fixture
 def runs(monkeypatch):
-    """What main() has called run() with, in place of a run."""
+    """The arguments with which main() calls run(), which does nothing here."""
     seen = []
     monkeypatch.setattr(microgpt, "run", lambda docs, config: seen.append((docs, config)))
     return seen
@@ -46,12 +46,12 @@ def runs(monkeypatch):
 def test_every_setting_is_a_flag_that_reaches_the_run(command, runs, docs_txt):
     """Each flag sets its own setting, and no setting is without a flag."""
     flags = "--n-embd 6 --n-head 3 --n-layer 2 --block-size 5 --init-std 0.5 --learning-rate 0.25"
-    flags += " --beta1 0.5 --beta2 0.75 --eps-adam 0.125 --num-steps 7 --temperature 2.5"
-    flags += " --num-samples 3 --seed -8 --prompt a"
+    flags += " --beta1 0.625 --beta2 0.75 --eps-adam 0.125 --num-steps 7 --temperature 2.5"
+    flags += " --num-samples 9 --seed -8 --prompt a"
     command(docs_txt, *flags.split())
     [(docs, config)] = runs
     assert docs == ["anna", "bob", "cleo"]
-    values = (6, 3, 2, 5, 0.5, 0.25, 0.5, 0.75, 0.125, 7, 2.5, 3, -8, "a")
+    values = (6, 3, 2, 5, 0.5, 0.25, 0.625, 0.75, 0.125, 7, 2.5, 9, -8, "a")
     assert dataclasses.astuple(config) == values
 
 

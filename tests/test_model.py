@@ -57,6 +57,7 @@ def test_weights_are_drawn_row_by_row():
             assert data_of(row) == [generator.gauss(0, 0.5) for _ in row], name
     generator.seed(7)
     in_order = data_of(parameters(state_dict))
+    assert len(in_order) == sum(len(row) for matrix in state_dict.values() for row in matrix)
     assert in_order == [generator.gauss(0, 0.5) for _ in in_order]
 
 
@@ -116,6 +117,12 @@ def test_linear_and_add_by_hand():
     assert data_of(linear(x, matrix_of([[1, 1], [2, -4], [0, 5]]))) == [4, 2, 5]
     assert data_of(add(x, x[::-1])) == [4, 4]
     assert data_of(add(x, [Value(10.0), Value(20.0)])) == [13, 21]
+
+
+def test_dot_adds_without_compensation():
+    """1e16 + 1 - 1e16 is 0 in floats. The built-in sum() gives 1 from Python 3.12 on."""
+    numbers = [Value(1e16), Value(1.0), Value(-1e16)]
+    assert dot(numbers, [Value(1.0)] * 3).data == 0.0
 
 
 @pytest.mark.parametrize("lengths", [(2, 3), (3, 2)])

@@ -12,8 +12,6 @@ from helpers import GOLDEN, ROOT
 
 import microgpt
 
-pytestmark = pytest.mark.slow
-
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PORTS = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", re.DOTALL)
@@ -67,6 +65,7 @@ def test_the_table_of_options_is_that_of_config():
     ]
 
 
+@pytest.mark.slow
 def test_the_block_for_programs(prompt):
     """It prints a run with two samples, and then a name."""
     [(block, _)] = BLOCK.findall(section("Usage"))
@@ -76,6 +75,7 @@ def test_the_block_for_programs(prompt):
     assert f"print(microgpt.sample(tokenizer, state_dict, config))  # {name}\n" in block
 
 
+@pytest.mark.slow
 def test_the_blocks_of_the_story(prompt):
     """All blocks, one after the other in one session, print what is shown below them."""
     blocks = BLOCK.findall(section("How it works"))
@@ -95,11 +95,12 @@ def test_no_block_is_left_out():
     assert len(RECIPES) == 1 + NUMBER_OF_RECIPES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(1, 1 + NUMBER_OF_RECIPES))
 def test_a_recipe_starts_alone(prompt, number):
     """Each recipe needs the preamble and no other recipe, and prints what is shown below it.
 
-    Nor does it matter how many random numbers were drawn since."""
+    It does not depend on how many random numbers were drawn before."""
     preamble, _ = RECIPES[0]
     assert prompt.paste(preamble + "random.seed(99)\n") == ""
     block, expected = RECIPES[number]

@@ -1,4 +1,4 @@
-"""run() is decided by its arguments, ends when numbers overflow, and changes nothing else."""
+"""run() is determined by its arguments, ends when numbers overflow, and changes nothing else."""
 
 import gc
 import io
@@ -34,7 +34,7 @@ def test_documents_stay_as_they_were(capsys):
 
 
 @pytest.mark.parametrize("seed", [0, 2**70])
-def test_a_run_is_decided_by_its_seed(capsys, seed):
+def test_a_run_is_determined_by_its_seed(capsys, seed):
     """The same seed, also 0, gives the same run, and another seed gives another run."""
     outputs = []
     for used in (seed, seed, seed + 7):
@@ -55,13 +55,13 @@ def test_the_blanks_of_a_prompt_are_part_of_it(capsys):
 def test_documents_are_shuffled_and_none_is_left_out(monkeypatch, capsys):
     """All 1003 documents, more than the default run has steps, are read before any comes again."""
     docs = [f"{number:04}" for number in range(1003)]
-    read, encode = [], Tokenizer.encode
+    read, document_loss = [], microgpt.document_loss
 
-    def recording_encode(tokenizer, doc):
-        read.append(doc)
-        return encode(tokenizer, doc)
+    def recording_document_loss(tokens, *arguments):
+        read.append(Tokenizer(docs).decode(tokens))
+        return document_loss(tokens, *arguments)
 
-    monkeypatch.setattr(Tokenizer, "encode", recording_encode)
+    monkeypatch.setattr(microgpt, "document_loss", recording_document_loss)
     tiny = Config(num_steps=1005, num_samples=0, n_embd=1, n_head=1, n_layer=0, block_size=1)
     microgpt.run(docs, tiny)
     assert sorted(read[:1003]) == docs
@@ -88,6 +88,7 @@ def test_the_process_is_left_alone(monkeypatch):
 # writes Infinity where Python has inf.)
 
 FIRST = 3.1416701487246295  # the loss of the first step, when nothing has been learned
+# Settings, losses, and the first sample.
 FINITE = {
     "the lowest epsilon": (
         {"num_steps": 4, "eps_adam": 5e-324},
@@ -106,6 +107,7 @@ FINITE = {
         "hht",
     ),
 }
+# Settings, and the losses before the end.
 OVERFLOWS = {
     "a rate of 1e6": ({"num_steps": 4, "learning_rate": 1e6}, [FIRST, float("inf")]),
     "a rate of 1e308, in sampling": ({"num_steps": 1, "learning_rate": 1e308}, [FIRST]),

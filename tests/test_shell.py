@@ -97,7 +97,7 @@ def with_default_sigint():
 
 
 def test_ctrl_c_ends_a_shells_loop(start, docs_txt):
-    """The program dies of the signal, without a word: after a status, bash would go on."""
+    """The program dies of the signal and prints nothing. If it exited, bash would go on."""
     loop = f'for s in 1 2 3; do "{sys.executable}" "{PROGRAM}" "{docs_txt}" {ENDLESS}; done'
     process = start("bash", "-c", loop, preexec_fn=with_default_sigint)
     read_until(process, rb"step +5 ")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from helpers import INPUT
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microgpt import Tokenizer, load_docs
@@ -75,6 +75,7 @@ def test_tokens_of_a_small_vocabulary():
     assert tokenizer.decode([4, 1, 0, 3, 4]) == tokenizer.decode([1, 0, 3]) == "bad"
 
 
+@settings(max_examples=25)
 @given(st.lists(st.text(min_size=1, max_size=9), min_size=1, max_size=9))
 def test_any_text_comes_back(docs):
     """encode() puts each document between two bos, and decode() gives it back."""
