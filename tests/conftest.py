@@ -52,6 +52,13 @@ def collector_off():
 
 
 @pytest.fixture
+def freed_at_once():
+    """Skips a test of memory where objects live on after their last reference."""
+    if sys.implementation.name != "cpython":
+        pytest.skip("only CPython frees an object with its last reference")
+
+
+@pytest.fixture
 def docs_txt(tmp_path):
     """The path of a file with three documents."""
     path = tmp_path / "docs.txt"

@@ -1,9 +1,6 @@
 """Functions that several test files use: paths, weights, and the default run before it trains."""
 
 import pathlib
-import sys
-
-import pytest
 
 import microgpt
 
@@ -11,12 +8,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 PROGRAM = ROOT / "microgpt.py"
 INPUT = ROOT / "input.txt"
-
-
-only_cpython_frees_at_once = pytest.mark.skipif(
-    sys.implementation.name != "cpython",
-    reason="only CPython frees an object with its last reference",
-)
 
 
 def data_of(values):

@@ -131,7 +131,7 @@ def test_an_operation_has_its_derivatives(name):
 
 
 @pytest.mark.parametrize("x", [0.3, 2.4, -1.1])
-def test_exp_log_and_relu(x):
+def test_exp_log_and_relu_have_their_derivatives(x):
     """They give what math.exp, math.log and max(x, 0) give, with their derivatives."""
     assert Value(x).exp().data == math.exp(x)
     assert Value(abs(x)).log().data == math.log(abs(x))
@@ -161,6 +161,44 @@ def test_nothing_flows_back_through_a_silenced_relu():
     assert x.grad == 0.0
 
 
+def test_powers_of_0_have_their_derivatives():
+    """x**1 and x**2 have the derivatives 1 and 0 at x = 0."""
+    for exponent, derivative in ((1, 1.0), (2, 0.0)):
+        x = Value(0.0)
+        (x**exponent).backward()
+        assert (exponent, x.grad) == (exponent, derivative)
+
+
+def test_log_of_0_is_its_limit():
+    """log(0) is -inf with an infinite derivative: the loss of a token that was given no chance."""
+    x = Value(0.0)
+    y = x.log()
+    y.backward()
+    assert (y.data, x.grad) == (-math.inf, math.inf)
+
+
+NO_RESULT = {
+    "0 ** 0, with the derivative 0 * 0 ** -1": (ValueError, lambda: Value(0.0) ** 0),
+    "log(-1)": (ValueError, lambda: Value(-1.0).log()),
+    "(-8) ** 0.5": (ValueError, lambda: Value(-8.0) ** 0.5),
+    "0 ** -1": (ValueError, lambda: Value(0.0) ** -1),
+    "0 ** 0.5, with the derivative 1 / 0": (ValueError, lambda: Value(0.0) ** 0.5),
+    "1 / 0": (ZeroDivisionError, lambda: 1 / Value(0.0)),
+    "a / 0": (ZeroDivisionError, lambda: Value(1.0) / Value(0.0)),
+    "a / 0.0": (ZeroDivisionError, lambda: Value(1.0) / 0.0),
+    "exp(710)": (OverflowError, lambda: Value(710.0).exp()),
+    "10.0 ** 309": (OverflowError, lambda: Value(10.0) ** 309),
+}
+
+
+@pytest.mark.parametrize("case", NO_RESULT)
+def test_an_operation_without_a_real_result_and_derivative_is_an_error(case):
+    """There is no complex number, division by 0 or exp beyond the floats."""
+    error, operation = NO_RESULT[case]
+    with pytest.raises(error):
+        operation()
+
+
 # Each function of the model
 
 
@@ -180,7 +218,7 @@ def rows_of(values, width):
 
 @pytest.mark.parametrize("numbers", [[0.5], [1.0, -1.5], [0.1, -2.0, 3.0, 0.4], [0.05, 0.02]])
 @pytest.mark.parametrize("function", [microgpt.softmax, microgpt.rmsnorm])
-def test_softmax_and_rmsnorm(function, numbers):
+def test_softmax_and_rmsnorm_have_their_derivatives(function, numbers):
     """The derivative goes through the total and the scale as well."""
     assert_gradients_match(lambda *values: weighted(function(list(values))), *numbers)
 
@@ -189,28 +227,28 @@ def test_softmax_and_rmsnorm(function, numbers):
     st.lists(st.floats(-9, 9), min_size=1, max_size=5),
     st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=1, max_size=20),
 )
-def test_dot_is_the_sum_of_products(numbers, places):
+def test_dot_is_the_sum_of_products(numbers, pairs):
     """The one node of dot has the value and the gradients of the 2n nodes that it replaces.
 
     The vectors take their Values from a few numbers, so some Values are in both."""
     results = []
     for product in (dot, lambda a, b: sum(x * y for x, y in zip(a, b))):
         values = [Value(x) for x in numbers]
-        a, b = ([values[place[k] % len(values)] for place in places] for k in (0, 1))
+        a, b = ([values[pair[k] % len(values)] for pair in pairs] for k in (0, 1))
         total = product(a, b)
         total.backward()
         results.append([total.data, *(v.grad for v in values)])
     assert results[0] == pytest.approx(results[1], rel=1e-12, abs=1e-12)
 
 
-def test_linear_and_add():
+def test_linear_and_add_have_their_derivatives():
     """The vectors and each row of the matrix have their derivatives."""
     numbers = some_numbers(3 + 6)
     assert_gradients_match(lambda *v: weighted(microgpt.linear(v[:3], rows_of(v[3:], 3))), *numbers)
     assert_gradients_match(lambda *v: weighted(microgpt.add(v[:3], v[3:6])), *numbers)
 
 
-def test_mlp():
+def test_mlp_has_its_derivatives():
     """Both matrices and the vector have their derivatives."""
 
     def f(*v):
@@ -222,7 +260,7 @@ def test_mlp():
     assert_gradients_match(f, *numbers)
 
 
-def test_attention():
+def test_attention_has_its_derivatives():
     """Gradients reach x, the four matrices, and the keys and values of an earlier token."""
     config = Config(n_embd=2, n_head=2)
     names = ["attn_wq", "attn_wk", "attn_wv", "attn_wo"]
@@ -238,17 +276,18 @@ def test_attention():
 
 
 # Random graphs of rational functions and relu. Fractions give their central differences exactly.
+# No divisor is 0 or small, since it is a square plus 1.
 
 ON_VALUES = {
     "a + b": lambda a, b: a + b,
     "a - b": lambda a, b: a - b,
     "a * b": lambda a, b: a * b,
-    "a / b": lambda a, b: a / b,
+    "a / (b * b + 1)": lambda a, b: a / (b * b + 1),
     "3 - a": lambda a, b: 3 - a,
     "-2 * a": lambda a, b: -2 * a,
-    "5 / b": lambda a, b: 5 / b,
+    "5 / (b * b + 1)": lambda a, b: 5 / (b * b + 1),
     "a**2": lambda a, b: a**2,
-    "a**-1": lambda a, b: a**-1,
+    "(a * a + 1) ** -1": lambda a, b: (a * a + 1) ** -1,
     "relu": lambda a, b: a.relu(),
     "dot": lambda a, b: dot([a, b], [b, b]),
     "copy": lambda a, b: copy.copy(a) if a.children else a * 1,
@@ -260,9 +299,10 @@ ON_FRACTIONS = {
     "copy": lambda a, b: a,
 }
 
-# A program is a list of steps. Each step is an operation on two of the numbers before it.
-places = st.integers(0, 99)
-programs = st.lists(st.tuples(st.sampled_from(sorted(ON_VALUES)), places, places), max_size=14)
+# A program is a list of steps (operation, i, j): it applies the operation to two earlier numbers.
+place = st.integers(0, 99)
+step = st.tuples(st.sampled_from(sorted(ON_VALUES)), place, place)
+programs = st.lists(step, min_size=4, max_size=14)
 
 
 def evaluate(program, operations, leaves):
@@ -280,11 +320,8 @@ def evaluate(program, operations, leaves):
 def test_random_graphs(numbers, program, through_a_pickle):
     """Gradients from two roots over one graph, with copies and pickles, agree with fractions."""
     leaves, h = [Fraction(n) for n in numbers], Fraction(1, 10**30)
-    try:
-        exact = evaluate(program, ON_FRACTIONS, leaves)
-    except ZeroDivisionError:
-        reject()
-    assume(all(x == 0 or Fraction(1, 50) < abs(x) < 50 for x in exact))  # floats are exact enough
+    exact = evaluate(program, ON_FRACTIONS, leaves)
+    assume(all(abs(x) < 1000 for x in exact))  # floats are exact enough
     values = evaluate(program, ON_VALUES, [Value(float(n)) for n in numbers])
     if through_a_pickle:
         values = pickle.loads(pickle.dumps(values))
@@ -309,7 +346,8 @@ def pytorchs_lines(request):
         return (GOLDEN / "pytorch.gradients.txt").read_text().splitlines()
     pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
     command = [sys.executable, GOLDEN / "pytorch_step.py"]
-    return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=300)
+    return done.stdout.decode().splitlines()
 
 
 @pytest.mark.whole

@@ -54,9 +54,9 @@ def draws(name, module):
 
 
 def frozen(name):
-    """The frozen digits. C libraries may differ in the last one of log, sin and cos."""
+    """The frozen digits, to the bit, but for gauss: C libraries may differ in log, sin and cos."""
     _, digits = FROZEN[name]
-    return pytest.approx(digits, rel=1e-14, abs=0)
+    return pytest.approx(digits, rel=1e-14, abs=0) if name == "gauss" else digits
 
 
 @pytest.mark.parametrize("name", FROZEN)

@@ -13,7 +13,7 @@ from helpers import GOLDEN, ROOT
 import microgpt
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PORTS = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
+TESTS_README = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", re.DOTALL)
 
 
@@ -42,9 +42,9 @@ class Prompt:
 def prompt(monkeypatch):
     """A fresh prompt in the project's folder. What a block has replaced is put back."""
     monkeypatch.chdir(ROOT)
-    # These are the two functions that blocks replace:
-    monkeypatch.setattr(microgpt, "softmax", microgpt.softmax)
-    monkeypatch.setattr(microgpt.random, "choices", microgpt.random.choices)
+    for module in (microgpt, microgpt.random):
+        for name, value in list(vars(module).items()):
+            monkeypatch.setattr(module, name, value)
     return Prompt()
 
 
@@ -84,27 +84,33 @@ def test_the_blocks_of_the_story(prompt):
         assert prompt.paste(block) == expected, f"printed by:\n{block}"
 
 
-NUMBER_OF_RECIPES = 6
-RECIPES = BLOCK.findall(section("Going further"))  # after a preamble
+PREAMBLE, _ = BLOCK.findall(section("Going further"))[0]
+RECIPES = {
+    name: BLOCK.findall(text)
+    for name, text in re.findall(
+        r"<summary>(.*?)</summary>\n(.*?)</details>", section("Going further"), re.DOTALL
+    )
+    if "```python" in text
+}
 
 
 def test_no_block_is_left_out():
-    """All blocks of Python are in the sections whose blocks are tested, and no recipe is lost."""
+    """All blocks of Python are in the sections whose blocks are tested, and in a recipe there."""
     sections = [section(heading) for heading in ("Usage", "How it works", "Going further")]
-    assert README.count("```python") == sum(len(BLOCK.findall(text)) for text in sections)
-    assert len(RECIPES) == 1 + NUMBER_OF_RECIPES
+    blocks = [BLOCK.findall(text) for text in sections]
+    assert README.count("```python") == sum(map(len, blocks))
+    assert len(blocks[2]) == 1 + sum(map(len, RECIPES.values()))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(1, 1 + NUMBER_OF_RECIPES))
-def test_a_recipe_starts_alone(prompt, number):
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_starts_alone(prompt, name):
     """Each recipe needs the preamble and no other recipe, and prints what is shown below it.
 
     It does not depend on how many random numbers were drawn before."""
-    preamble, _ = RECIPES[0]
-    assert prompt.paste(preamble + "random.seed(99)\n") == ""
-    block, expected = RECIPES[number]
-    assert prompt.paste(block) == expected
+    assert prompt.paste(PREAMBLE + "random.seed(99)\n") == ""
+    for block, expected in RECIPES[name]:
+        assert prompt.paste(block) == expected
 
 
 # Numbers for other ports, in tests/README.md
@@ -113,7 +119,7 @@ def test_a_recipe_starts_alone(prompt, number):
 @pytest.fixture(scope="module")
 def port():
     """What is defined after the block of "Check your port"."""
-    [(block, _)] = BLOCK.findall(PORTS)
+    [(block, _)] = BLOCK.findall(TESTS_README)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         prompt = Prompt()
@@ -121,14 +127,16 @@ def port():
     return prompt.console.locals
 
 
-ROWS_OF_PORTS = re.findall(r"^\| `(.*?)` \| (-?[\d.]+|\[.*?\]) \|$", PORTS, re.MULTILINE)
+ROWS_OF_PORTS = re.findall(r"^\| `(.*?)` \| (-?[\d.]+|\[.*?\]) \|$", TESTS_README, re.MULTILINE)
 
 
 def test_no_number_for_other_ports_is_lost():
     """The next test has a case for each row of the table."""
-    assert len(ROWS_OF_PORTS) == 22
+    [table] = re.findall(r"^\| at the prompt .*?\n\n", TESTS_README, re.DOTALL | re.MULTILINE)
+    assert len(ROWS_OF_PORTS) == table.count("\n| `") > 0
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("expression, expected", ROWS_OF_PORTS)
 def test_a_number_for_other_ports(expression, expected, port):
     """The program computes it: draws, documents and tokens exactly, the rest to 1e-12."""
@@ -143,4 +151,4 @@ def test_the_losses_for_other_ports_equal_the_reference():
     for run in ("default", "names"):
         losses = (GOLDEN / f"{run}.losses.txt").read_text().split()
         shown = [losses[step - 1] for step in (1, 10, 100, 1000)]
-        assert f"| {' | '.join(shown)} |" in PORTS, run
+        assert f"| {' | '.join(shown)} |" in TESTS_README, run

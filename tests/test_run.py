@@ -1,15 +1,16 @@
 """run() is determined by its arguments, ends when numbers overflow, and changes nothing else."""
 
+import dataclasses
 import gc
 import io
 import signal
 import sys
 
 import pytest
-from helpers import INPUT
+from helpers import INPUT, drawn_weights
 
 import microgpt
-from microgpt import Config, Tokenizer
+from microgpt import Config, Tokenizer, sample, train
 
 pytestmark = pytest.mark.whole
 
@@ -19,7 +20,9 @@ DOCS = ["emma", "anna", "isabella", "bob", "christopherus maximus"]
 @pytest.mark.parametrize(
     "docs, prompt, named", [([], "", "documents"), (["anna"], "az", "'z'")], ids=["docs", "prompt"]
 )
-def test_what_it_cannot_use_is_refused_before_it_starts(docs, prompt, named, capsys):
+def test_unusable_documents_or_prompts_are_refused_before_the_run_starts(
+    docs, prompt, named, capsys
+):
     """No documents, or a prompt with a character of none: ValueError, and nothing is printed."""
     with pytest.raises(ValueError, match=named):
         microgpt.run(docs, Config(prompt=prompt))
@@ -33,14 +36,14 @@ def test_documents_stay_as_they_were(capsys):
     assert docs == DOCS
 
 
-@pytest.mark.parametrize("seed", [0, 2**70])
-def test_a_run_is_determined_by_its_seed(capsys, seed):
+def test_a_run_is_determined_by_its_seed(capsys):
     """The same seed, also 0, gives the same run, and another seed gives another run."""
     outputs = []
-    for used in (seed, seed, seed + 7):
-        microgpt.run(DOCS, Config(num_steps=2, num_samples=3, seed=used))
+    for seed in (0, 0, 2**70, 2**70):
+        microgpt.run(DOCS, Config(num_steps=2, num_samples=3, seed=seed))
         outputs.append(capsys.readouterr().out)
     assert outputs[0] == outputs[1]
+    assert outputs[2] == outputs[3]
     assert outputs[0] != outputs[2]
 
 
@@ -53,7 +56,7 @@ def test_the_blanks_of_a_prompt_are_part_of_it(capsys):
 
 
 def test_documents_are_shuffled_and_none_is_left_out(monkeypatch, capsys):
-    """All 1003 documents, more than the default run has steps, are read before any comes again."""
+    """1003 documents are all read before one is read again. The default run has 1000 steps."""
     docs = [f"{number:04}" for number in range(1003)]
     read, document_loss = [], microgpt.document_loss
 
@@ -84,18 +87,30 @@ def test_the_process_is_left_alone(monkeypatch):
     assert stdout.detach().getvalue().startswith(b"num docs: 2\r\n")
 
 
+def test_a_small_model_learns_two_words():
+    """After 150 steps, its likeliest continuation of a first letter is the word."""
+    config = Config(n_embd=8, n_head=2, block_size=8, num_steps=150, temperature=0.01)
+    docs = ["abcd", "dcba"]
+    tokenizer = Tokenizer(docs)
+    state_dict = drawn_weights(config, tokenizer.vocab_size)
+    list(train(docs, tokenizer, state_dict, config))
+    for word in docs:
+        prompted = dataclasses.replace(config, prompt=word[0])
+        assert sample(tokenizer, state_dict, prompted) == word
+
+
 # Extreme settings, on input.txt. The losses are microgpt.js's, made as golden/README.md says. (It
 # writes Infinity where Python has inf.)
 
-FIRST = 3.1416701487246295  # the loss of the first step, when nothing has been learned
+FIRST = 3.1417  # the loss of the first step, when nothing has been learned
 # Settings, losses, and the first sample.
 FINITE = {
     "the lowest epsilon": (
         {"num_steps": 4, "eps_adam": 5e-324},
-        [FIRST, 3.1723490140825206, 3.3467013258889797, 3.126772255887501],
+        [FIRST, 3.1723, 3.3467, 3.1268],
         "pxolf",
     ),
-    "all weights 0": ({"num_steps": 4, "init_std": 0}, [3.295836866004329] * 4, "ownlh"),
+    "all weights 0": ({"num_steps": 4, "init_std": 0}, [3.2958] * 4, "ownlh"),
     "a temperature of 1e-300": (
         {"num_steps": 1, "temperature": 1e-300},
         [FIRST],
@@ -103,7 +118,7 @@ FINITE = {
     ),
     "a rate of 0.5": (
         {"num_steps": 4, "learning_rate": 0.5},
-        [FIRST, 60.87815373323838, 26.359289116576633, 123.8608479047747],
+        [FIRST, 60.8782, 26.3593, 123.8608],
         "hht",
     ),
 }
@@ -111,7 +126,7 @@ FINITE = {
 OVERFLOWS = {
     "a rate of 1e6": ({"num_steps": 4, "learning_rate": 1e6}, [FIRST, float("inf")]),
     "a rate of 1e308, in sampling": ({"num_steps": 1, "learning_rate": 1e308}, [FIRST]),
-    "weights of 1e200": ({"num_steps": 4, "init_std": 1e200}, [3.295836866004329]),
+    "weights of 1e200": ({"num_steps": 4, "init_std": 1e200}, [3.2958]),
     "weights of 1e308": ({"num_steps": 4, "init_std": 1e308}, []),
     "a temperature of 1e-310": ({"num_steps": 1, "temperature": 1e-310}, [FIRST]),
 }

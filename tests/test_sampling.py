@@ -67,16 +67,18 @@ def test_a_temperature_divides_the_logits(drawing, untrained, temperature):
     assert seen == [pytest.approx([e / sum(exps) for e in exps], rel=1e-9)]
 
 
-def test_every_character_of_the_prompt_is_read(drawing, untrained):
-    """The first draw after a prompt is from what the model says after all of its tokens."""
+def test_every_draw_is_from_all_that_was_read(drawing, untrained):
+    """The prompt is read first, and then each token that was drawn."""
     tokenizer, state_dict, config = untrained
     prompted = dataclasses.replace(config, prompt="abd", temperature=1.0)
     keys, values = empty_cache(config)
-    for pos_id, token_id in enumerate(tokenizer.encode("abd")[:-1]):
-        logits = gpt(token_id, pos_id, keys, values, state_dict, config)
-    seen = drawing([tokenizer.bos])
-    sample(tokenizer, state_dict, prompted)
-    assert seen == [pytest.approx(data_of(softmax(logits)), rel=1e-12)]
+    probs = [
+        data_of(softmax(gpt(token_id, pos_id, keys, values, state_dict, config)))
+        for pos_id, token_id in enumerate(tokenizer.encode("abdc")[:-1])
+    ]
+    seen = drawing([tokenizer.encode("c")[1], tokenizer.bos])
+    assert sample(tokenizer, state_dict, prompted) == "abdc"
+    assert seen == [pytest.approx(p, rel=1e-12) for p in probs[-2:]]  # after d, and after c
 
 
 def test_a_prompt_that_leaves_one_place_is_continued_by_one(drawing, untrained):

@@ -53,14 +53,14 @@ def cases_of(table):
 
 @pytest.mark.parametrize("name, value", cases_of(REFUSED))
 def test_an_impossible_value_is_refused(name, value):
-    """Config raises a ValueError whose subject is the setting, or one of two settings."""
+    """Config raises a ValueError that begins with the name of the setting (or of two)."""
     with pytest.raises(ValueError, match=rf"^(\w+ and )?{name}\b"):
         Config(**{name: value})
 
 
 @pytest.mark.parametrize("name, value", cases_of(ALLOWED))
 def test_a_value_at_the_edge_is_accepted(name, value):
-    """The least and the largest values, and an int in place of a float."""
+    """Values next to those that are refused, and an int in place of a float."""
     assert getattr(Config(**{name: value}), name) == value
 
 
@@ -72,6 +72,19 @@ def test_a_setting_cannot_be_changed():
 
 def test_the_defaults_are_the_references_constants():
     """As they stand in microgpt.js, and no prompt."""
-    n_embd, n_head, n_layer, block_size, *others = dataclasses.astuple(Config())
-    assert (n_embd, n_head, n_layer, block_size) == (16, 4, 1, 16)
-    assert others == [0.08, 0.01, 0.85, 0.99, 1e-8, 1000, 0.5, 20, 42, ""]
+    assert Config() == Config(
+        n_embd=16,
+        n_head=4,
+        n_layer=1,
+        block_size=16,
+        init_std=0.08,
+        learning_rate=0.01,
+        beta1=0.85,
+        beta2=0.99,
+        eps_adam=1e-8,
+        num_steps=1000,
+        temperature=0.5,
+        num_samples=20,
+        seed=42,
+        prompt="",
+    )
