@@ -7,7 +7,9 @@ import hypothesis
 import pytest
 
 # The same examples in every run, so that nobody meets a failure that others do not.
-hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
+hypothesis.settings.register_profile(
+    "suite", derandomize=True, deadline=None, report_multiple_bugs=False
+)
 hypothesis.settings.load_profile("suite")
 
 # From the smallest part to the whole program, so that a mistake fails first where it is.

@@ -193,7 +193,7 @@ NO_RESULT = {
 
 @pytest.mark.parametrize("case", NO_RESULT)
 def test_an_operation_without_a_real_result_and_derivative_is_an_error(case):
-    """There is no complex number, division by 0 or exp beyond the floats."""
+    """Complex numbers, divisions by 0, and exp and ** beyond the floats are errors."""
     error, operation = NO_RESULT[case]
     with pytest.raises(error):
         operation()
@@ -208,6 +208,7 @@ def weighted(vector):
 
 
 def some_numbers(n):
+    """n different numbers, positive and negative, none of them 0."""
     return [((7 * i) % 11 - 5.2) / 4 for i in range(n)]
 
 

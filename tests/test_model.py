@@ -185,7 +185,10 @@ def test_each_head_looks_with_its_own_part():
 
 
 def test_mlp_by_hand():
-    """Two units, of which ReLU silences the second: 2 * 3 - 1 * 1 = 5 and 1 - 4 < 0 make 10 * 5."""
+    """The units have 2 * 3 - 1 * 1 = 5 and 1 * 3 - 4 * 1 = -1, which ReLU makes 0.
+
+    The results are 10 * 5 + 100 * 0 = 50 and -1 * 5 + 7 * 0 = -5.
+    """
     state_dict = {
         "layer5.mlp_fc1": matrix_of([[2, -1], [1, -4]]),
         "layer5.mlp_fc2": matrix_of([[10, 100], [-1, 7]]),

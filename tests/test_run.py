@@ -122,13 +122,13 @@ FINITE = {
         "hht",
     ),
 }
-# Settings, and the losses before the end.
+# Settings, the losses before the end, and whether sampling has begun.
 OVERFLOWS = {
-    "a rate of 1e6": ({"num_steps": 4, "learning_rate": 1e6}, [FIRST, float("inf")]),
-    "a rate of 1e308, in sampling": ({"num_steps": 1, "learning_rate": 1e308}, [FIRST]),
-    "weights of 1e200": ({"num_steps": 4, "init_std": 1e200}, [3.2958]),
-    "weights of 1e308": ({"num_steps": 4, "init_std": 1e308}, []),
-    "a temperature of 1e-310": ({"num_steps": 1, "temperature": 1e-310}, [FIRST]),
+    "a rate of 1e6": ({"num_steps": 4, "learning_rate": 1e6}, [FIRST, float("inf")], False),
+    "a rate of 1e308, in sampling": ({"num_steps": 1, "learning_rate": 1e308}, [FIRST], True),
+    "weights of 1e200": ({"num_steps": 4, "init_std": 1e200}, [3.2958], False),
+    "weights of 1e308": ({"num_steps": 4, "init_std": 1e308}, [], False),
+    "a temperature of 1e-310": ({"num_steps": 1, "temperature": 1e-310}, [FIRST], True),
 }
 
 
@@ -154,11 +154,12 @@ def test_a_run_goes_on_while_every_score_is_finite(name, capsys):
 @pytest.mark.parametrize("name", OVERFLOWS)
 def test_a_run_that_overflows_ends_with_an_error(name, capsys):
     """The losses up to there are the reference's; then a FloatingPointError, and no sample."""
-    settings, losses = OVERFLOWS[name]
+    settings, losses, in_sampling = OVERFLOWS[name]
     config = Config(num_samples=1, **settings)
     with pytest.raises(FloatingPointError, match="a score is infinite or nan"):
         microgpt.run(microgpt.load_docs(INPUT), config)
     out = capsys.readouterr().out
     assert out.startswith(output_of(losses, config.num_steps))
     assert out.count("loss") == len(losses)
+    assert ("--- inference" in out) == in_sampling
     assert "sample" not in out

@@ -56,7 +56,9 @@ def read_until(process, pattern, seconds=20):
                 break  # the program has ended
             seen += chunk
         time.sleep(0.002)
-    assert re.search(pattern, seen), f"nothing like {pattern} in {seen!r}"
+    if not re.search(pattern, seen):
+        process.kill()
+        pytest.fail(f"nothing like {pattern} in {seen!r}, and on stderr: {process.stderr.read()!r}")
     return seen
 
 
@@ -92,7 +94,7 @@ def test_each_line_is_seen_as_it_comes(start, docs_txt, name, stuck_in, last_lin
 
 
 def with_default_sigint():
-    """Tests that run in the background ignore Ctrl-C, and so would what they start."""
+    """Makes a new process obey Ctrl-C. Tests in the background ignore it, and pass that on."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
