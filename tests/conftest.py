@@ -6,7 +6,7 @@ import sys
 import hypothesis
 import pytest
 
-# The same examples in every run, so that nobody meets a failure that others do not.
+# The same examples in every run, as far as the version of Hypothesis is the same.
 hypothesis.settings.register_profile(
     "suite", derandomize=True, deadline=None, report_multiple_bugs=False
 )
@@ -31,7 +31,7 @@ ORDER = [
 
 
 def pytest_collection_modifyitems(items):
-    """Sorts the tests by file. Those of whole models and runs come after those of the parts."""
+    """Sorts the tests: parts, then `whole`, then `slow`, and each of these by file."""
 
     def rank(item):
         if item.path.stem not in ORDER:

@@ -155,7 +155,7 @@ def test_relu_of_nan_is_nan():
 
 
 def test_nothing_flows_back_through_a_silenced_relu():
-    """Not even an infinite gradient, which 0 times would make nan."""
+    """Not even an infinite gradient, which would become nan if it were multiplied by 0."""
     x = Value(-1.0)
     x.relu().log().backward()
     assert x.grad == 0.0
@@ -208,7 +208,7 @@ def weighted(vector):
 
 
 def some_numbers(n):
-    """n different numbers, positive and negative, none of them 0."""
+    """n numbers, positive and negative, none of them 0."""
     return [((7 * i) % 11 - 5.2) / 4 for i in range(n)]
 
 
@@ -263,17 +263,17 @@ def test_mlp_has_its_derivatives():
 
 def test_attention_has_its_derivatives():
     """Gradients reach x, the four matrices, and the keys and values of an earlier token."""
-    config = Config(n_embd=2, n_head=2)
+    config = Config(n_embd=4, n_head=2)
     names = ["attn_wq", "attn_wk", "attn_wv", "attn_wo"]
 
     def f(*v):
         state_dict = {
-            f"layer0.{name}": rows_of(v[4 * i : 4 * i + 4], 2) for i, name in enumerate(names)
+            f"layer0.{name}": rows_of(v[16 * i : 16 * i + 16], 4) for i, name in enumerate(names)
         }
-        keys, values = [list(v[16:18])], [list(v[18:20])]
-        return weighted(microgpt.attention(list(v[20:22]), 0, keys, values, state_dict, config))
+        keys, values = [list(v[64:68])], [list(v[68:72])]
+        return weighted(microgpt.attention(list(v[72:76]), 0, keys, values, state_dict, config))
 
-    assert_gradients_match(f, *some_numbers(22))
+    assert_gradients_match(f, *some_numbers(76))
 
 
 # Random graphs of rational functions and relu. Fractions give their central differences exactly.
@@ -341,7 +341,7 @@ def test_random_graphs(numbers, program, through_a_pickle):
 
 
 @pytest.fixture(params=["recorded", "computed now"])
-def pytorchs_lines(request):
+def pytorch_output(request):
     """What pytorch_step.py prints: the loss, and a line for each row of each matrix."""
     if request.param == "recorded":
         return (GOLDEN / "pytorch.gradients.txt").read_text().splitlines()
@@ -352,7 +352,7 @@ def pytorchs_lines(request):
 
 
 @pytest.mark.whole
-def test_all_gradients_of_the_first_step_equal_pytorch(pytorchs_lines):
+def test_all_gradients_of_the_first_step_equal_pytorch(pytorch_output):
     """The loss and the 4,192 gradients agree to 1e-12."""
     docs, tokenizer, state_dict, config = before_the_first_step()
     loss = microgpt.document_loss(tokenizer.encode(docs[0]), state_dict, config)
@@ -362,7 +362,7 @@ def test_all_gradients_of_the_first_step_equal_pytorch(pytorchs_lines):
         for i, row in enumerate(matrix):
             ours[f"{name} row {i}"] = [p.grad for p in row]
     theirs = {}
-    for line in pytorchs_lines:
+    for line in pytorch_output:
         name, _, numbers = line.partition(": ")
         theirs[name] = [float(number) for number in numbers.split()]
     assert sum(map(len, theirs.values())) == 1 + 4192

@@ -13,15 +13,12 @@ import random_compat
 
 
 def test_the_authors_vector():
-    """Words and floats as in mt19937ar.out, for the key 0x123 0x234 0x345 0x456."""
+    """Words of mt19937ar.out, for the key 0x123 0x234 0x345 0x456."""
     generator = random_compat.Random(0x123 | 0x234 << 32 | 0x345 << 64 | 0x456 << 96)
     words = [generator._bits(32) for _ in range(1000)]
     assert words[:5] == [1067595299, 955945823, 477289528, 4107218783, 4228976476]
     assert words[5:10] == [3344332714, 3355579695, 227628506, 810200273, 2591290167]
     assert words[-1] == 3460025646
-    floats = [f"{generator._bits(32) / 2**32:.8f}" for _ in range(10)]
-    assert floats[:5] == ["0.76275443", "0.99000644", "0.98670464", "0.10143112", "0.27933125"]
-    assert floats[5:] == ["0.69867227", "0.94218740", "0.03427201", "0.78842173", "0.28180608"]
 
 
 def shuffled(generator):

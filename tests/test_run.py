@@ -23,13 +23,13 @@ DOCS = ["emma", "anna", "isabella", "bob", "christopherus maximus"]
 def test_unusable_documents_or_prompts_are_refused_before_the_run_starts(
     docs, prompt, named, capsys
 ):
-    """No documents, or a prompt with a character of none: ValueError, and nothing is printed."""
+    """No documents, or a prompt with a character that no document has: ValueError, no output."""
     with pytest.raises(ValueError, match=named):
         microgpt.run(docs, Config(prompt=prompt))
     assert capsys.readouterr().out == ""
 
 
-def test_documents_stay_as_they_were(capsys):
+def test_documents_stay_as_they_were():
     """The caller's list keeps its order."""
     docs = list(DOCS)
     microgpt.run(docs, Config(num_steps=2, num_samples=1))
@@ -37,7 +37,7 @@ def test_documents_stay_as_they_were(capsys):
 
 
 def test_a_run_is_determined_by_its_seed(capsys):
-    """The same seed, also 0, gives the same run, and another seed gives another run."""
+    """The same seed gives the same run, and another seed another. Here they are 0 and 2**70."""
     outputs = []
     for seed in (0, 0, 2**70, 2**70):
         microgpt.run(DOCS, Config(num_steps=2, num_samples=3, seed=seed))
@@ -55,8 +55,8 @@ def test_the_blanks_of_a_prompt_are_part_of_it(capsys):
     assert [line[:14] for line in samples] == ["sample  1:  a ", "sample  2:  a "]
 
 
-def test_documents_are_shuffled_and_none_is_left_out(monkeypatch, capsys):
-    """1003 documents are all read before one is read again. The default run has 1000 steps."""
+def test_documents_are_shuffled_and_none_is_left_out(monkeypatch):
+    """All are read before one is read again, also after the default run's 1000 steps."""
     docs = [f"{number:04}" for number in range(1003)]
     read, document_loss = [], microgpt.document_loss
 

@@ -114,6 +114,7 @@ def test_ctrl_c_ends_a_shells_loop(start, docs_txt):
 )
 def test_a_background_job_survives_a_ctrl_c_that_is_not_for_it(start, docs_txt):
     """A job that a script starts with & ignores SIGINT, and goes on."""
+    # wait is repeated, since bash ends the first one when it gets the SIGINT itself
     job = f'"{sys.executable}" "{PROGRAM}" "{docs_txt}" {ENDLESS} & wait; wait'
     process = start("bash", "-c", job)
     read_until(process, rb"step +5 ")

@@ -142,7 +142,7 @@ def test_a_deep_copy_has_leaves_of_its_own():
 
 
 def test_a_node_from_another_process_works_with_nodes_of_this_one():
-    """What a pool of workers hands back, after many other nodes and a backward() there."""
+    """Gradients are right through a node that another process has made, walked and pickled."""
     worker = (
         "import pickle, sys\n"
         "from microgpt import Value\n"
@@ -175,7 +175,7 @@ def test_a_node_from_another_process_works_with_nodes_of_this_one():
 
 
 def test_the_age_of_a_node_does_not_matter():
-    """No counter or mark of an old walk decides about a node's turn."""
+    """A node that was made and walked through long ago has the same turn as a new one."""
     x = Value(4.0)
     old = x**-0.5
     old.backward()
@@ -188,7 +188,7 @@ def test_the_age_of_a_node_does_not_matter():
 
 @pytest.mark.parametrize("length", [5000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_many_nodes_in_a_row(length):
-    """Neither backward() nor the release of the graph runs into the limit of recursion."""
+    """Neither backward() nor freeing the graph reaches the recursion limit."""
     x = y = Value(0.5)
     for _ in range(length):
         y = y + 1e-6
