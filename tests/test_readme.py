@@ -59,6 +59,13 @@ def test_the_transcript_is_the_default_run():
     assert shown.splitlines() == on_screen[:8]
 
 
+def test_the_vowels_of_the_first_screen_are_those_of_the_story():
+    """What is shown there is printed by a block of section 3."""
+    first_screen = README[: README.index("## Contents")]
+    [vowels] = re.findall(r"```text\n(a is most like .*?)```", first_screen, re.DOTALL)
+    assert vowels in section("How it works")
+
+
 def test_the_table_of_options_is_that_of_config():
     """Each option with its default and its text, as --help has them."""
     rows = re.findall(r"^\| `--(.*?)` \| (.*?) \| (.*?) \|$", section("Usage"), re.MULTILINE)

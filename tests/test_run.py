@@ -47,6 +47,13 @@ def test_a_run_is_determined_by_its_seed(capsys):
     assert outputs[0] != outputs[2]
 
 
+def test_as_many_samples_are_drawn_as_are_asked_for(capsys):
+    """Fewer or more than the default's 20."""
+    for num_samples in (0, 21):
+        microgpt.run(DOCS, Config(num_steps=0, num_samples=num_samples))
+        assert capsys.readouterr().out.count("\nsample ") == num_samples
+
+
 def test_the_blanks_of_a_prompt_are_part_of_it(capsys):
     """A run's samples begin with the prompt as it was given, with the blanks at its ends."""
     config = Config(num_steps=1, num_samples=2, prompt=" a ")

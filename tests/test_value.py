@@ -99,9 +99,9 @@ def test_each_node_is_visited_once():
 
 @pytest.mark.parametrize("attribute", ["children", "local_grads"])
 def test_a_call_after_an_interruption_is_right(attribute):
-    """After Ctrl-C while backward() lists the children of y, or passes on to them.
+    """Ctrl-C may come while backward() lists the children of y, or while it passes on to them.
 
-    As before each step of training, the grad of the leaf is set to 0."""
+    Before the second call the grad of the leaf is set to 0, as before each step of training."""
     x = Value(3.0)
     y = x * x
     z = (y + x) * y
